@@ -1,0 +1,2764 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// How to read this file: the table of commands, which is the only list of them;
+// then what every command stands on, the request; then one section a group, in
+// the order of the table. A handler parses its arguments, calls the store and
+// replies. To add a command, add a row and its handler.
+
+// --- the table ---------------------------------------------------------------
+
+// A row holds each fact about a command once.
+type row struct {
+	usage   string // "GET key": the leading capitals are the name, the rest gives the arity
+	summary string // one sentence, as COMMAND DOCS shows it
+	flags   flags
+	keys    keys
+	run     handler
+}
+
+// A handler writes one reply to w, whatever happens.
+type handler func(w *writer, r *request)
+
+type group struct {
+	name string
+	rows []row
+}
+
+// flags are what COMMAND INFO prints of a command, and the lock it takes.
+type flags uint32
+
+const (
+	write flags = 1 << iota
+	readonly
+	denyoom
+	admin
+	pubsub
+	noscript
+	blocking
+	loading
+	stale
+	fast
+	noAuth
+	noMulti
+	allowBusy
+	noAsyncLoading
+	skipSlowlog
+	movablekeys
+
+	lockWrite // runs under the write lock, though it is no write command
+	lockRead  // runs under the read lock, though it is not readonly
+	unqueued  // runs at once even after MULTI
+
+	anytime = loading | stale
+	session = loading | stale | noscript
+)
+
+var flagNames = []string{"write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading",
+	"stale", "fast", "no_auth", "no_multi", "allow_busy", "no_async_loading", "skip_slowlog", "movablekeys"}
+
+// keys tells where the keys of a command stand among its words, the name being
+// 0: from first to last (from the end when negative) in steps; and, when count is
+// not 0, behind the word at count, as many as that word says.
+type keys struct{ first, last, step, count int }
+
+var (
+	noKeys   = keys{}
+	oneKey   = keys{1, 1, 1, 0}
+	twoKeys  = keys{1, 2, 1, 0}
+	allKeys  = keys{1, -1, 1, 0}
+	keyPairs = keys{1, -1, 2, 0}
+)
+
+// numKeys is for commands that say at word i how many keys follow.
+func numKeys(i int) keys { return keys{count: i} }
+
+var table = []group{
+	{"connection", []row{
+		{"AUTH [username] password", "Gives the password.", session | fast | noAuth | allowBusy, noKeys, cmdAuth},
+		{"CLIENT GETNAME", "Returns the name of the connection.", session, noKeys, cmdClientGetName},
+		{"CLIENT ID", "Returns the number of the connection.", session, noKeys, cmdClientID},
+		{"CLIENT INFO", "Describes the connection.", session, noKeys, cmdClientInfo},
+		{"CLIENT KILL ip:port|[ID client-id]|[TYPE NORMAL|MASTER|REPLICA|PUBSUB]|[USER username]|[ADDR ip:port]|" +
+			"[LADDR ip:port]|[SKIPME YES|NO] [...]", "Disconnects clients.", session | admin, noKeys, cmdClientKill},
+		{"CLIENT LIST [TYPE NORMAL|MASTER|REPLICA|PUBSUB] [ID client-id [client-id ...]]",
+			"Describes all connections.", session | admin, noKeys, cmdClientList},
+		{"CLIENT NO-EVICT ON|OFF", "Exempts the connection from eviction.", session | admin, noKeys, cmdClientNoEvict},
+		{"CLIENT REPLY ON|OFF|SKIP", "Switches replies off and on.", session, noKeys, cmdClientReply},
+		{"CLIENT SETINFO lib-name|lib-ver value", "Tells which library the client uses (from Redis 7.2).",
+			session, noKeys, cmdClientSetInfo},
+		{"CLIENT SETNAME connection-name", "Gives the connection a name.", session, noKeys, cmdClientSetName},
+		{"ECHO message", "Returns the message.", anytime | fast, noKeys, cmdEcho},
+		{"HELLO [protover [AUTH username password] [SETNAME clientname]]", "Begins a conversation in RESP 2 or 3.",
+			session | fast | noAuth | allowBusy, noKeys, cmdHello},
+		{"PING [message]", "Answers PONG, or the message.", fast, noKeys, cmdPing},
+		{"QUIT", "Closes the connection.", session | fast | noAuth | allowBusy | unqueued, noKeys, cmdQuit},
+		{"RESET", "Makes the connection as good as new.",
+			session | fast | noAuth | allowBusy | unqueued | lockWrite, noKeys, cmdReset},
+		{"SELECT index", "Changes the database.", anytime | fast, noKeys, cmdSelect},
+	}},
+	{"generic", []row{
+		{"COPY source destination [DB destination-db] [REPLACE]", "Copies the value of a key to a new key.",
+			write | denyoom, twoKeys, cmdCopy},
+		{"DEL key [key ...]", "Deletes keys.", write, allKeys, cmdDel},
+		{"EXISTS key [key ...]", "Counts which of the keys exist.", readonly | fast, allKeys, cmdExists},
+		{"EXPIRE key seconds [NX|XX|GT|LT]", "Sets the time to live of a key in seconds.",
+			write | fast, oneKey, expire(1000, fromNow)},
+		{"EXPIREAT key unix-time-seconds [NX|XX|GT|LT]", "Sets the deadline of a key as a Unix time.",
+			write | fast, oneKey, expire(1000, fromEpoch)},
+		{"EXPIRETIME key", "Returns the deadline of a key as a Unix time.",
+			readonly | fast, oneKey, ttl(1000, fromEpoch)},
+		{"KEYS pattern", "Returns the keys that match a pattern.", readonly, noKeys, cmdKeys},
+		{"MOVE key db", "Moves a key to another database.", write | fast, oneKey, cmdMove},
+		{"PERSIST key", "Removes the deadline of a key.", write | fast, oneKey, cmdPersist},
+		{"PEXPIRE key milliseconds [NX|XX|GT|LT]", "Sets the time to live of a key in milliseconds.",
+			write | fast, oneKey, expire(1, fromNow)},
+		{"PEXPIREAT key unix-time-milliseconds [NX|XX|GT|LT]", "Sets the deadline of a key as a Unix time in ms.",
+			write | fast, oneKey, expire(1, fromEpoch)},
+		{"PEXPIRETIME key", "Returns the deadline of a key as a Unix time in ms.",
+			readonly | fast, oneKey, ttl(1, fromEpoch)},
+		{"PTTL key", "Returns the time to live of a key in milliseconds.", readonly | fast, oneKey, ttl(1, fromNow)},
+		{"RANDOMKEY", "Returns a random key.", readonly | lockWrite, noKeys, cmdRandomKey},
+		{"RENAME key newkey", "Renames a key, in place of any other.", write, twoKeys, rename(false)},
+		{"RENAMENX key newkey", "Renames a key if the new name is free.", write | fast, twoKeys, rename(true)},
+		{"SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]", "Goes through the keys, some at a time.",
+			readonly, noKeys, cmdScan},
+		{"TOUCH key [key ...]", "Counts which of the keys exist, and marks them as used.",
+			readonly | fast, allKeys, cmdExists},
+		{"TTL key", "Returns the time to live of a key in seconds.", readonly | fast, oneKey, ttl(1000, fromNow)},
+		{"TYPE key", "Returns the type of the value of a key.", readonly | fast, oneKey, cmdType},
+		{"UNLINK key [key ...]", "Deletes keys.", write | fast, allKeys, cmdDel},
+	}},
+	{"string", []row{
+		{"APPEND key value", "Appends to the string at a key.", write | denyoom | fast, oneKey, cmdAppend},
+		{"DECR key", "Takes one from the integer at a key.", write | denyoom | fast, oneKey, increment(-1)},
+		{"DECRBY key decrement", "Subtracts from the integer at a key.", write | denyoom | fast, oneKey, cmdDecrBy},
+		{"GET key", "Returns the string at a key.", readonly | fast, oneKey, cmdGet},
+		{"GETDEL key", "Returns the string at a key and deletes it.", write | fast, oneKey, cmdGetDel},
+		{"GETEX key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]",
+			"Returns the string at a key and sets its deadline.", write | fast, oneKey, cmdGetEx},
+		{"GETRANGE key start end", "Returns a part of the string at a key.", readonly, oneKey, cmdGetRange},
+		{"GETSET key value", "Sets a key to a string and returns the old one.",
+			write | denyoom | fast, oneKey, cmdGetSet},
+		{"INCR key", "Adds one to the integer at a key.", write | denyoom | fast, oneKey, increment(+1)},
+		{"INCRBY key increment", "Adds to the integer at a key.", write | denyoom | fast, oneKey, cmdIncrBy},
+		{"INCRBYFLOAT key increment", "Adds to the number at a key.", write | denyoom | fast, oneKey, cmdIncrByFloat},
+		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Finds the longest common subsequence.",
+			readonly, twoKeys, cmdLCS},
+		{"MGET key [key ...]", "Returns the strings at several keys.", readonly | fast, allKeys, cmdMGet},
+		{"MSET key value [key value ...]", "Sets several keys at once.", write | denyoom, keyPairs, cmdMSet},
+		{"MSETNX key value [key value ...]", "Sets several keys at once if none of them exists.",
+			write | denyoom, keyPairs, cmdMSetNX},
+		{"PSETEX key milliseconds value", "Sets a key and its time to live in milliseconds.",
+			write | denyoom, oneKey, setWithTTL(1)},
+		{"SET key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|" +
+			"PXAT unix-time-milliseconds|KEEPTTL]", "Sets a key to a string.", write | denyoom, oneKey, cmdSet},
+		{"SETEX key seconds value", "Sets a key and its time to live in seconds.",
+			write | denyoom, oneKey, setWithTTL(1000)},
+		{"SETNX key value", "Sets a key if it does not exist.", write | denyoom | fast, oneKey, cmdSetNX},
+		{"SETRANGE key offset value", "Overwrites a part of the string at a key.",
+			write | denyoom, oneKey, cmdSetRange},
+		{"STRLEN key", "Returns the length of the string at a key.", readonly | fast, oneKey, cmdStrLen},
+		{"SUBSTR key start end", "Returns a part of the string at a key.", readonly, oneKey, cmdGetRange},
+	}},
+	{"list", []row{
+		{"LINDEX key index", "Returns an element by its index.", readonly, oneKey, cmdLIndex},
+		{"LINSERT key BEFORE|AFTER pivot element", "Inserts an element beside another.",
+			write | denyoom, oneKey, cmdLInsert},
+		{"LLEN key", "Returns the length of a list.", readonly | fast, oneKey, length[list]},
+		{"LMOVE source destination LEFT|RIGHT LEFT|RIGHT", "Moves an element from one list to another.",
+			write | denyoom, twoKeys, cmdLMove},
+		{"LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]", "Takes elements from the first list that has any.",
+			write | movablekeys, numKeys(1), cmdLMPop},
+		{"LPOP key [count]", "Takes elements from the head of a list.", write | fast, oneKey, pop(front)},
+		{"LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]", "Finds elements of a list.",
+			readonly, oneKey, cmdLPos},
+		{"LPUSH key element [element ...]", "Adds elements to the head of a list.",
+			write | denyoom | fast, oneKey, push(front, always)},
+		{"LPUSHX key element [element ...]", "Adds elements to the head of a list that exists.",
+			write | denyoom | fast, oneKey, push(front, ifExists)},
+		{"LRANGE key start stop", "Returns a range of a list.", readonly, oneKey, cmdLRange},
+		{"LREM key count element", "Removes elements equal to one from a list.", write, oneKey, cmdLRem},
+		{"LSET key index element", "Replaces an element by its index.", write | denyoom, oneKey, cmdLSet},
+		{"LTRIM key start stop", "Keeps only a range of a list.", write, oneKey, cmdLTrim},
+		{"RPOP key [count]", "Takes elements from the tail of a list.", write | fast, oneKey, pop(back)},
+		{"RPOPLPUSH source destination", "Moves the last element of a list to the head of another.",
+			write | denyoom, twoKeys, cmdRPopLPush},
+		{"RPUSH key element [element ...]", "Adds elements to the tail of a list.",
+			write | denyoom | fast, oneKey, push(back, always)},
+		{"RPUSHX key element [element ...]", "Adds elements to the tail of a list that exists.",
+			write | denyoom | fast, oneKey, push(back, ifExists)},
+	}},
+	{"transactions", []row{
+		{"DISCARD", "Forgets the commands since MULTI.",
+			session | fast | allowBusy | unqueued | lockWrite, noKeys, cmdDiscard},
+		{"EXEC", "Runs the commands since MULTI, all at once.",
+			session | skipSlowlog | unqueued | lockWrite, noKeys, cmdExec},
+		{"MULTI", "Begins a transaction.", session | fast | allowBusy | unqueued, noKeys, cmdMulti},
+		{"UNWATCH", "Watches nothing any more.", session | fast | allowBusy | lockWrite, noKeys, cmdUnwatch},
+		{"WATCH key [key ...]", "Makes the next EXEC fail if a key changes before.",
+			session | fast | allowBusy | unqueued | lockWrite, allKeys, cmdWatch},
+	}},
+	{"server", []row{
+		{"BGSAVE [SCHEDULE]", "Saves the keyspace in the background.",
+			admin | noscript | noAsyncLoading, noKeys, cmdBGSave},
+		{"CLUSTER subcommand [argument ...]", "Says that this is no cluster.", anytime, noKeys, cmdCluster},
+		{"COMMAND", "Describes all commands.", anytime, noKeys, cmdCommand},
+		{"COMMAND COUNT", "Counts the commands.", anytime, noKeys, cmdCommandCount},
+		{"COMMAND DOCS [command-name [command-name ...]]", "Documents commands.", anytime, noKeys, cmdCommandDocs},
+		{"COMMAND GETKEYS command [arg ...]", "Finds the keys in a command.", anytime, noKeys, cmdCommandGetKeys},
+		{"COMMAND INFO [command-name [command-name ...]]", "Describes commands.", anytime, noKeys, cmdCommandInfo},
+		{"COMMAND LIST [FILTERBY MODULE module-name|ACLCAT category|PATTERN pattern]", "Names the commands.",
+			anytime, noKeys, cmdCommandList},
+		{"CONFIG GET parameter [parameter ...]", "Returns settings.", session | admin, noKeys, cmdConfigGet},
+		{"CONFIG RESETSTAT", "Sets the counters of INFO to 0.", session | admin, noKeys, cmdConfigResetStat},
+		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.", session | admin, noKeys, cmdConfigSet},
+		{"DBSIZE", "Counts the keys of the database.", readonly | fast, noKeys, cmdDBSize},
+		{"FLUSHALL [ASYNC|SYNC]", "Deletes all keys of all databases.", write, noKeys, cmdFlushAll},
+		{"FLUSHDB [ASYNC|SYNC]", "Deletes all keys of the database.", write, noKeys, cmdFlushDB},
+		{"INFO [section [section ...]]", "Tells about the server.", anytime | lockRead, noKeys, cmdInfo},
+		{"LASTSAVE", "Returns the Unix time of the last save.", anytime | fast, noKeys, cmdLastSave},
+		{"SAVE", "Saves the keyspace.", admin | noscript | noAsyncLoading | noMulti, noKeys, cmdSave},
+		{"SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]", "Saves the keyspace and stops the server.",
+			session | admin | allowBusy | noMulti, noKeys, cmdShutdown},
+		{"SWAPDB index1 index2", "Exchanges the keys of two databases.", write | fast, noKeys, cmdSwapDB},
+		{"TIME", "Returns the Unix time in seconds, and the microseconds.", anytime | fast, noKeys, cmdTime},
+	}},
+}
+
+// A command is a row with what follows from it.
+type command struct {
+	row
+	name  string // "get", or "client|list" for a subcommand
+	named int    // words of the name
+	group string
+	arity int                 // words it takes, its name included; -n means n or more
+	subs  map[string]*command // by the second word, for those that have subcommands
+	calls atomic.Int64
+	usec  atomic.Int64
+	fails atomic.Int64 // calls that ended in an error
+	turns atomic.Int64 // calls turned away before they ran
+}
+
+// commands finds a command by its name, in lower and in upper case. Handlers
+// must not mention the table, of which they are part, and look here.
+var commands = make(map[string]*command)
+
+func init() {
+	for _, g := range table {
+		for _, row := range g.rows {
+			c := &command{row: row, group: g.name}
+			names, arity := parseUsage(row.usage)
+			c.name, c.named, c.arity = strings.ToLower(strings.Join(names, "|")), len(names), arity
+			if len(names) == 1 {
+				register(commands, names[0], c)
+				continue
+			}
+			parent := commands[names[0]]
+			if parent == nil {
+				parent = &command{name: strings.ToLower(names[0]), group: g.name, arity: -2}
+				register(commands, names[0], parent)
+			}
+			if parent.subs == nil {
+				parent.subs = make(map[string]*command)
+			}
+			register(parent.subs, names[1], c)
+		}
+	}
+}
+
+func register(m map[string]*command, name string, c *command) {
+	m[name], m[strings.ToLower(name)] = c, c
+}
+
+// parseUsage returns the name of a command in its words, and its arity.
+func parseUsage(usage string) (name []string, arity int) {
+	words := strings.Fields(usage)
+	for len(name) < len(words) && words[len(name)] == strings.ToUpper(words[len(name)]) &&
+		!strings.ContainsAny(words[len(name)], "[|") {
+		name = append(name, words[len(name)])
+	}
+	depth, open := 0, false
+	for _, w := range words {
+		if depth == 0 && w[0] != '[' {
+			arity++
+		}
+		depth += strings.Count(w, "[") - strings.Count(w, "]")
+		open = open || strings.Contains(w, "]")
+	}
+	if open {
+		arity = -arity
+	}
+	return name, arity
+}
+
+// lookup finds the command that words ask for. If there is none it returns
+// Redis's error.
+func lookup(words []string) (*command, replyError) {
+	c := commands[words[0]]
+	if c == nil {
+		c = commands[strings.ToLower(words[0])]
+	}
+	if c == nil {
+		return nil, unknownCommand(words)
+	}
+	if c.subs != nil && len(words) > 1 {
+		sub := c.subs[words[1]]
+		if sub == nil {
+			sub = c.subs[strings.ToLower(words[1])]
+		}
+		if sub == nil {
+			return nil, replyError(fmt.Sprintf("ERR unknown subcommand '%.128s'. Try %s HELP.",
+				words[1], strings.ToUpper(c.name)))
+		}
+		c = sub
+	}
+	if !c.takes(len(words)) {
+		return c, errArity(c.name)
+	}
+	return c, ""
+}
+
+// takes tells whether the command can have n words, its name included.
+func (c *command) takes(n int) bool { return n == c.arity || c.arity < 0 && n >= -c.arity }
+
+func unknownCommand(words []string) replyError {
+	const most = 128 // bytes of what the client sent that the error repeats
+	var args strings.Builder
+	for _, a := range words[1:] {
+		if args.Len() >= most {
+			break
+		}
+		fmt.Fprintf(&args, "'%.*s' ", most-args.Len(), a)
+	}
+	return replyError(fmt.Sprintf("ERR unknown command '%.128s', with args beginning with: %s", words[0], args.String()))
+}
+
+// find returns the places of the keys among words. Words that cannot be read give none.
+func (k keys) find(words []string) (places []int) {
+	if k.first > 0 {
+		last := k.last
+		if last < 0 {
+			last += len(words)
+		}
+		for i := k.first; i <= last && i < len(words); i += k.step {
+			places = append(places, i)
+		}
+	}
+	if k.count > 0 && k.count < len(words) {
+		n, ok := parseInt(words[k.count])
+		if !ok || n < 1 || n > int64(len(words)-k.count-1) {
+			return nil
+		}
+		for i := range int(n) {
+			places = append(places, k.count+1+i)
+		}
+	}
+	return places
+}
+
+// --- requests ----------------------------------------------------------------
+
+// A request is one command of one client: a cursor over its arguments, and the
+// way to the keys. Its methods throw a replyError, a panic that only call
+// catches: an error deep in the reading of arguments ends the handler, as in
+// encoding/gob, and no handler passes errors on.
+type request struct {
+	*conn
+	cmd   *command
+	words []string // the name of the command, and its arguments
+	pos   int      // the next to read
+	now   int64    // Unix time in ms at which the command runs
+	edits []edited // containers given out by edit
+}
+
+// edited is a container that the handler is about to change.
+type edited struct {
+	key    string
+	object container
+	stored bool // it is in the keyspace
+}
+
+// A replyError is an error reply: its code and its text.
+type replyError string
+
+func fail(e replyError) { panic(e) }
+
+// Redis's errors, word for word.
+const (
+	errSyntax      replyError = "ERR syntax error"
+	errNotInt      replyError = "ERR value is not an integer or out of range"
+	errNotFloat    replyError = "ERR value is not a valid float"
+	errNotPositive replyError = "ERR value is out of range, must be positive"
+	errWrongType   replyError = "WRONGTYPE Operation against a key holding the wrong kind of value"
+	errNoKey       replyError = "ERR no such key"
+	errSameObject  replyError = "ERR source and destination objects are the same"
+	errIndex       replyError = "ERR index out of range"
+	errDBIndex     replyError = "ERR DB index is out of range"
+	errTooLong     replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	errOverflow    replyError = "ERR increment or decrement would overflow"
+	errNaN         replyError = "ERR increment would produce NaN or Infinity"
+	errOffset      replyError = "ERR offset is out of range"
+	errNumKeys     replyError = "ERR numkeys should be greater than 0"
+	errCount       replyError = "ERR count should be greater than 0"
+	errCursor      replyError = "ERR invalid cursor"
+	errTimeout     replyError = "ERR timeout is not an integer or out of range"
+	errNoAuth      replyError = "NOAUTH Authentication required."
+	errWrongPass   replyError = "WRONGPASS invalid username-password pair or user is disabled."
+	errExecAbort   replyError = "EXECABORT Transaction discarded because of previous errors."
+	errSaveFailed  replyError = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to " +
+		"persist to disk. Commands that may modify the data set are disabled, because this instance is configured " +
+		"to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). " +
+		"Please check the Redis logs for details about the RDB error."
+)
+
+func errArity(name string) replyError {
+	return replyError("ERR wrong number of arguments for '" + name + "' command")
+}
+
+func errExpireTime(name string) replyError {
+	return replyError("ERR invalid expire time in '" + name + "' command")
+}
+
+// call runs the handler, and turns what it throws into an error reply in place
+// of what it had written. It is run for every command, once more for each command
+// within EXEC, and again for a command that was blocked.
+func (r *request) call(w *writer) {
+	began, mark := r.store.clock.micros(), len(w.buf)
+	r.now, r.pos, r.edits = began/1000, r.cmd.named, r.edits[:0]
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			e, ok := thrown.(replyError)
+			if !ok {
+				panic(thrown) // a bug, which conn.serve reports
+			}
+			w.buf = w.buf[:mark]
+			w.err(string(e))
+			r.cmd.fails.Add(1)
+		}
+		r.cmd.calls.Add(1)
+		r.cmd.usec.Add(r.store.clock.micros() - began)
+	}()
+	r.cmd.run(w, r)
+}
+
+// more tells whether there are arguments that were not read yet.
+func (r *request) more() bool { return r.pos < len(r.words) }
+
+// left returns how many arguments were not read yet.
+func (r *request) left() int { return len(r.words) - r.pos }
+
+// next returns the next argument. An option that ends too early is a syntax error.
+func (r *request) next() string {
+	if !r.more() {
+		fail(errSyntax)
+	}
+	r.pos++
+	return r.words[r.pos-1]
+}
+
+// rest returns all arguments that were not read yet, at least one.
+func (r *request) rest() []string {
+	list := r.words[r.pos:]
+	r.pos = len(r.words)
+	return list
+}
+
+// option returns the next argument in capitals.
+func (r *request) option() string { return strings.ToUpper(r.next()) }
+
+// end throws a syntax error when arguments are left over.
+func (r *request) end() {
+	if r.more() {
+		fail(errSyntax)
+	}
+}
+
+// pairs returns all arguments left, which must be pairs.
+func (r *request) pairs() []string {
+	if r.left()%2 != 0 {
+		fail(errArity(r.cmd.name))
+	}
+	return r.rest()
+}
+
+func (r *request) int() int64 { return toInt(r.next()) }
+
+func toInt(s string) int64 {
+	n, ok := parseInt(s)
+	if !ok {
+		fail(errNotInt)
+	}
+	return n
+}
+
+// count reads a number that must not be negative.
+func (r *request) count() int {
+	n := r.int()
+	if n < 0 {
+		fail(errNotPositive)
+	}
+	return int(n)
+}
+
+// atLeastOne reads a number that must be positive, else e is thrown, also when it is none.
+func (r *request) atLeastOne(e replyError) int {
+	n, ok := parseInt(r.next())
+	if !ok || n < 1 || n > math.MaxInt32 {
+		fail(e)
+	}
+	return int(n)
+}
+
+// keysAfterCount reads the number of keys and then the keys.
+func (r *request) keysAfterCount() []string {
+	n := r.atLeastOne(errNumKeys)
+	if n > r.left() {
+		fail(errSyntax)
+	}
+	r.pos += n
+	return r.words[r.pos-n : r.pos]
+}
+
+// side reads LEFT or RIGHT.
+func (r *request) side() end {
+	switch r.option() {
+	case "LEFT":
+		return front
+	case "RIGHT":
+		return back
+	}
+	fail(errSyntax)
+	return front
+}
+
+// dbIndex reads the number of a database.
+func (r *request) dbIndex(notInt replyError) *db {
+	n, ok := parseInt(r.next())
+	if !ok {
+		fail(notInt)
+	}
+	if n < 0 || n >= databases {
+		fail(errDBIndex)
+	}
+	return r.store.dbs[n]
+}
+
+// find returns the item at key, or nil. Under the write lock it first removes a
+// key that is dead, so that what comes next cannot revive it.
+func (r *request) find(key string) *item { return r.findIn(r.db, key) }
+
+func (r *request) findIn(d *db, key string) *item {
+	it := d.find(key, r.now)
+	if it == nil && r.cmd.locks() == write && d.keys.has(key) {
+		r.store.expire(d, key)
+	}
+	if r.cmd.flags&readonly != 0 {
+		if it == nil {
+			r.server.misses.Add(1)
+		} else {
+			r.server.hits.Add(1)
+		}
+	}
+	return it
+}
+
+// locks tells which lock a command runs under: write, readonly, or 0 for none.
+func (c *command) locks() flags {
+	switch {
+	case c.flags&(write|lockWrite) != 0:
+		return write
+	case c.flags&(readonly|lockRead) != 0:
+		return readonly
+	}
+	return 0
+}
+
+// stringItem returns the item at key, which must be a string, or nil.
+func (r *request) stringItem(key string) *item {
+	it := r.find(key)
+	if it != nil && it.object != nil {
+		if _, ok := it.object.(*buffer); !ok {
+			fail(errWrongType)
+		}
+	}
+	return it
+}
+
+// text returns the string at key.
+func (r *request) text(key string) (s string, ok bool) {
+	if it := r.stringItem(key); it != nil {
+		return it.string(), true
+	}
+	return "", false
+}
+
+// pointer is a type whose pointer is a container.
+type pointer[T any] interface {
+	*T
+	container
+}
+
+// read returns the container at key, or nil. It throws WRONGTYPE when something
+// else is there.
+func read[T any, P pointer[T]](r *request, key string) P {
+	it := r.find(key)
+	if it == nil {
+		return nil
+	}
+	p, ok := it.object.(P)
+	if !ok {
+		fail(errWrongType)
+	}
+	return p
+}
+
+// edit returns the container at key to be changed. When there is none it makes
+// one, which changed will put into the keyspace if it is no longer empty: a
+// handler that throws before leaves no trace.
+func edit[T any, P pointer[T]](r *request, key string) P {
+	p := read[T, P](r, key)
+	stored := p != nil
+	if !stored {
+		p = new(T)
+	}
+	r.edits = append(r.edits, edited{key, p, stored})
+	return p
+}
+
+// editString returns the string at key as a buffer to be changed in place.
+func (r *request) editString(key string) *buffer {
+	it := r.stringItem(key)
+	if it != nil && it.object == nil {
+		it.object, it.text = &buffer{[]byte(it.text)}, ""
+	}
+	return edit[buffer](r, key)
+}
+
+// setString gives key a string in place of anything, without a deadline.
+func (r *request) setString(key, s string) {
+	r.db.expires.remove(key)
+	r.db.set(key, s, nil, r.now)
+}
+
+// changed ends every write: it stores or removes a container that was edited,
+// counts the n changes for the save points, and tells whoever waits or watches.
+// The event is the name that keyspace notifications have for it.
+func (r *request) changed(key, event string, n int) { r.changedIn(r.db, key, event, n) }
+
+func (r *request) changedIn(d *db, key, event string, n int) {
+	for i := range r.edits {
+		e := &r.edits[i]
+		switch {
+		case e.key != key:
+		case e.object.len() == 0:
+			d.remove(key)
+			e.stored = false
+		case !e.stored:
+			d.set(key, "", e.object, r.now)
+			e.stored = true
+		}
+	}
+	r.store.changes += int64(n)
+	d.touched(key)
+}
+
+// --- connection --------------------------------------------------------------
+
+func cmdPing(w *writer, r *request) {
+	switch {
+	case r.left() > 1:
+		fail(errArity("ping"))
+	case r.more():
+		w.bulk(r.next())
+	default:
+		w.simple("PONG")
+	}
+}
+
+func cmdEcho(w *writer, r *request) { w.bulk(r.next()) }
+
+func cmdQuit(w *writer, r *request) {
+	r.closing = true
+	w.ok()
+}
+
+func cmdSelect(w *writer, r *request) {
+	d := r.dbIndex("ERR value is not an integer or out of range")
+	r.setShared(func() { r.conn.db = d })
+	w.ok()
+}
+
+func cmdReset(w *writer, r *request) {
+	r.discard()
+	r.in.guest = r.server.config.get("requirepass") != ""
+	r.replies = replyOn
+	w.resp3 = false
+	r.setShared(func() { r.conn.db, r.name, r.speaking, r.noEvict = r.store.dbs[0], "", 2, false })
+	w.simple("RESET")
+}
+
+// authenticate checks a user and a password. There is one user, the default one.
+func (r *request) authenticate(user, password string) {
+	required := r.server.config.get("requirepass")
+	if user != "default" || required != "" && password != required {
+		fail(errWrongPass)
+	}
+	r.in.guest = false
+}
+
+func cmdAuth(w *writer, r *request) {
+	user := "default"
+	switch {
+	case r.left() > 2:
+		fail(errSyntax)
+	case r.left() == 2:
+		user = r.next()
+	case r.server.config.get("requirepass") == "":
+		fail("ERR AUTH <password> called without any password configured for the default user. " +
+			"Are you sure your configuration is correct?")
+	}
+	r.authenticate(user, r.next())
+	w.ok()
+}
+
+func cmdHello(w *writer, r *request) {
+	dialect := int64(0)
+	if r.more() {
+		n, ok := parseInt(r.next())
+		if !ok {
+			fail("ERR Protocol version is not an integer or out of range")
+		}
+		if n < 2 || n > 3 {
+			fail("NOPROTO unsupported protocol version")
+		}
+		dialect = n
+	}
+	for r.more() {
+		switch word := r.next(); {
+		case strings.EqualFold(word, "AUTH") && r.left() >= 2:
+			r.authenticate(r.next(), r.next())
+		case strings.EqualFold(word, "SETNAME") && r.more():
+			r.setName(r.next())
+		default:
+			fail(replyError("ERR Syntax error in HELLO option '" + word + "'"))
+		}
+	}
+	if r.in.guest {
+		fail("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> " +
+			"<pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
+	}
+	if dialect != 0 {
+		w.resp3 = dialect == 3
+		r.setShared(func() { r.speaking = int(dialect) })
+	}
+	w.mapOf(7)
+	w.bulk("server")
+	w.bulk("redis")
+	w.bulk("version")
+	w.bulk(redisVersion)
+	w.bulk("proto")
+	w.int(r.speaking)
+	w.bulk("id")
+	w.int64(r.id)
+	w.bulk("mode")
+	w.bulk("standalone")
+	w.bulk("role")
+	w.bulk("master")
+	w.bulk("modules")
+	w.array(0)
+}
+
+// isLabel tells whether a client may call itself or its library s: no space, no
+// newline, nothing that cannot be printed, so that CLIENT LIST stays readable.
+func isLabel(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return c < '!' || c > '~' })
+}
+
+func (r *request) setName(name string) {
+	if !isLabel(name) {
+		fail("ERR Client names cannot contain spaces, newlines or special characters.")
+	}
+	r.setShared(func() { r.name = name })
+}
+
+func cmdClientSetName(w *writer, r *request) {
+	r.setName(r.next())
+	w.ok()
+}
+
+func cmdClientGetName(w *writer, r *request) { w.maybe(r.name, r.name != "") }
+
+func cmdClientSetInfo(w *writer, r *request) {
+	option, v := r.next(), r.next()
+	i := slices.Index([]string{"lib-name", "lib-ver"}, strings.ToLower(option))
+	if i < 0 {
+		fail(replyError("ERR Unrecognized option '" + option + "'"))
+	}
+	if !isLabel(v) {
+		fail(replyError("ERR " + strings.ToLower(option) + " cannot contain spaces, newlines or special characters."))
+	}
+	r.setShared(func() { r.lib[i] = v })
+	w.ok()
+}
+
+func cmdClientID(w *writer, r *request) { w.int64(r.id) }
+
+func cmdClientInfo(w *writer, r *request) {
+	r.server.mu.Lock()
+	line := r.conn.describe(r.now)
+	r.server.mu.Unlock()
+	w.verbatim(line + "\n")
+}
+
+func cmdClientNoEvict(w *writer, r *request) {
+	on := r.onOff()
+	r.setShared(func() { r.noEvict = on })
+	w.ok()
+}
+
+// onOff reads ON or OFF.
+func (r *request) onOff() bool {
+	switch r.option() {
+	case "ON":
+		return true
+	case "OFF":
+		return false
+	}
+	fail(errSyntax)
+	return false
+}
+
+func cmdClientReply(w *writer, r *request) {
+	switch r.option() {
+	case "ON":
+		r.replies = replyOn
+		w.ok()
+	case "OFF":
+		r.replies = replyOff
+	case "SKIP":
+		if r.replies == replyOn {
+			r.replies = replySkipNext
+		}
+	default:
+		fail(errSyntax)
+	}
+}
+
+// clientTypes are the words that CLIENT LIST and CLIENT KILL know for TYPE.
+// There are no replicas, and no master.
+func (r *request) clientType() string {
+	word := r.next()
+	switch kind := strings.ToLower(word); kind {
+	case "normal", "pubsub", "master", "replica":
+		return kind
+	case "slave":
+		return "replica"
+	}
+	fail(replyError("ERR Unknown client type '" + word + "'"))
+	return ""
+}
+
+func cmdClientList(w *writer, r *request) {
+	var kind string
+	var ids []int64
+	for r.more() {
+		switch r.option() {
+		case "TYPE":
+			kind = r.clientType()
+			r.end()
+		case "ID":
+			if !r.more() {
+				fail(errSyntax)
+			}
+			for _, s := range r.rest() {
+				id, ok := parseInt(s)
+				if !ok {
+					fail("ERR Invalid client ID")
+				}
+				ids = append(ids, id)
+			}
+		default:
+			fail(errSyntax)
+		}
+	}
+	var lines strings.Builder
+	for _, c := range r.server.allClients() {
+		if (kind == "" || c.kind() == kind) && (ids == nil || slices.Contains(ids, c.id)) {
+			r.server.mu.Lock()
+			lines.WriteString(c.describe(r.now) + "\n")
+			r.server.mu.Unlock()
+		}
+	}
+	w.verbatim(lines.String())
+}
+
+func cmdClientKill(w *writer, r *request) {
+	if r.left() == 1 {
+		addr := r.next()
+		for _, c := range r.server.allClients() {
+			if c.RemoteAddr().String() == addr {
+				r.kill(c)
+				w.ok()
+				return
+			}
+		}
+		fail("ERR No such client")
+	}
+	var id int64
+	var kind, addr, laddr string
+	skipMe := true
+	for r.more() {
+		option := r.option()
+		if !r.more() {
+			fail(errSyntax)
+		}
+		switch option {
+		case "ID":
+			n, ok := parseInt(r.next())
+			if !ok || n < 1 {
+				fail("ERR client-id should be greater than 0")
+			}
+			id = n
+		case "TYPE":
+			kind = r.clientType()
+		case "ADDR":
+			addr = r.next()
+		case "LADDR":
+			laddr = r.next()
+		case "USER":
+			if user := r.next(); user != "default" {
+				fail(replyError("ERR No such user '" + user + "'"))
+			}
+		case "SKIPME":
+			switch r.option() {
+			case "YES":
+				skipMe = true
+			case "NO":
+				skipMe = false
+			default:
+				fail(errSyntax)
+			}
+		default:
+			fail(errSyntax)
+		}
+	}
+	killed := 0
+	for _, c := range r.server.allClients() {
+		if c == r.conn && skipMe || id != 0 && c.id != id || kind != "" && c.kind() != kind ||
+			addr != "" && c.RemoteAddr().String() != addr || laddr != "" && c.LocalAddr().String() != laddr {
+			continue
+		}
+		r.kill(c)
+		killed++
+	}
+	w.int(killed)
+}
+
+// kill disconnects a client; the one who asks first gets the reply.
+func (r *request) kill(c *conn) {
+	if c == r.conn {
+		c.closing = true
+	} else {
+		c.Close()
+	}
+}
+
+// --- generic -----------------------------------------------------------------
+
+func cmdDel(w *writer, r *request) {
+	n := 0
+	for _, key := range r.rest() {
+		if r.find(key) != nil {
+			r.delete(key)
+			n++
+		}
+	}
+	w.int(n)
+}
+
+// delete removes a key that is there.
+func (r *request) delete(key string) {
+	r.db.remove(key)
+	r.changed(key, "del", 1)
+}
+
+func cmdExists(w *writer, r *request) {
+	n := 0
+	for _, key := range r.rest() {
+		if r.find(key) != nil {
+			n++
+		}
+	}
+	w.int(n)
+}
+
+func cmdType(w *writer, r *request) {
+	if it := r.find(r.next()); it != nil {
+		w.simple(it.typeName())
+	} else {
+		w.simple("none")
+	}
+}
+
+// base is what a time is counted from.
+type base int
+
+const (
+	fromEpoch base = iota
+	fromNow
+)
+
+// deadline turns n, in units of so many ms from a base, into Unix ms.
+func (r *request) deadline(n, unit int64, from base) int64 {
+	if n > math.MaxInt64/unit || n < math.MinInt64/unit {
+		fail(errExpireTime(r.cmd.name))
+	}
+	n *= unit
+	if from == fromNow {
+		if n > math.MaxInt64-r.now {
+			fail(errExpireTime(r.cmd.name))
+		}
+		n += r.now
+	}
+	return n
+}
+
+// expire makes EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT.
+func expire(unit int64, from base) handler {
+	return func(w *writer, r *request) {
+		key, when := r.next(), r.next()
+		var nx, xx, gt, lt bool
+		for r.more() {
+			switch word := r.next(); strings.ToUpper(word) {
+			case "NX":
+				nx = true
+			case "XX":
+				xx = true
+			case "GT":
+				gt = true
+			case "LT":
+				lt = true
+			default:
+				fail(replyError("ERR Unsupported option " + word))
+			}
+		}
+		if nx && (xx || gt || lt) {
+			fail("ERR NX and XX, GT or LT options at the same time are not compatible")
+		}
+		if gt && lt {
+			fail("ERR GT and LT options at the same time are not compatible")
+		}
+		at := r.deadline(toInt(when), unit, from)
+		if r.find(key) == nil {
+			w.int(0)
+			return
+		}
+		old := r.db.expires.get(key) // nil: never, which is later than any time
+		if nx && old != nil || xx && old == nil || gt && (old == nil || at <= *old) || lt && old != nil && at >= *old {
+			w.int(0)
+			return
+		}
+		r.expireAt(key, at)
+		w.int(1)
+	}
+}
+
+// expireAt gives a key that is there a deadline in Unix ms; one in the past deletes it.
+func (r *request) expireAt(key string, at int64) {
+	if at <= r.now {
+		r.delete(key)
+		return
+	}
+	r.db.expires.put(key, at)
+	r.changed(key, "expire", 1)
+}
+
+// ttl makes TTL, PTTL, EXPIRETIME and PEXPIRETIME.
+func ttl(unit int64, from base) handler {
+	return func(w *writer, r *request) {
+		key := r.next()
+		if r.find(key) == nil {
+			w.int(-2)
+			return
+		}
+		at := r.db.expires.get(key)
+		if at == nil {
+			w.int(-1)
+			return
+		}
+		left := *at
+		if from == fromNow {
+			left -= r.now
+		}
+		w.int64((left + unit/2) / unit)
+	}
+}
+
+func cmdPersist(w *writer, r *request) {
+	key := r.next()
+	if r.find(key) == nil || !r.db.expires.has(key) {
+		w.int(0)
+		return
+	}
+	r.db.expires.remove(key)
+	r.changed(key, "persist", 1)
+	w.int(1)
+}
+
+func cmdKeys(w *writer, r *request) {
+	pattern := r.next()
+	var found []string
+	for key := range r.db.keys.all() {
+		if match(pattern, key) && !r.db.dead(key, r.now) {
+			found = append(found, key)
+		}
+	}
+	w.bulks(found)
+}
+
+func cmdRandomKey(w *writer, r *request) {
+	for r.db.keys.len() > 0 {
+		key := r.db.keys.random().key
+		if r.find(key) != nil {
+			w.bulk(key)
+			return
+		}
+	}
+	w.null()
+}
+
+// rename makes RENAME and RENAMENX.
+func rename(onlyNew bool) handler {
+	return func(w *writer, r *request) {
+		from, to := r.next(), r.next()
+		it := r.find(from)
+		if it == nil {
+			fail(errNoKey)
+		}
+		switch taken := r.find(to) != nil; {
+		case onlyNew && taken:
+			w.int(0)
+			return
+		case from != to:
+			r.place(r.db, from, r.db, to, it.text, it.object)
+			r.db.remove(from)
+			r.changed(from, "rename_from", 1)
+			r.changed(to, "rename_to", 1)
+		}
+		if onlyNew {
+			w.int(1)
+		} else {
+			w.ok()
+		}
+	}
+}
+
+// place gives a key the value and the deadline that another has.
+func (r *request) place(source *db, from string, dest *db, to string, text string, object container) {
+	dest.remove(to)
+	dest.set(to, text, object, r.now)
+	if at := source.expires.get(from); at != nil {
+		dest.expires.put(to, *at)
+	}
+}
+
+func cmdMove(w *writer, r *request) {
+	key := r.next()
+	n, ok := parseInt(r.next())
+	if !ok {
+		fail(errNotInt)
+	}
+	if n < 0 || n >= databases {
+		fail(errDBIndex)
+	}
+	dest := r.store.dbs[n]
+	if dest == r.db {
+		fail(errSameObject)
+	}
+	it := r.find(key)
+	if it == nil || r.findIn(dest, key) != nil {
+		w.int(0)
+		return
+	}
+	r.place(r.db, key, dest, key, it.text, it.object)
+	r.db.remove(key)
+	r.changed(key, "move_from", 1)
+	r.changedIn(dest, key, "move_to", 0)
+	w.int(1)
+}
+
+func cmdCopy(w *writer, r *request) {
+	from, to, dest, replace := r.next(), r.next(), r.db, false
+	for r.more() {
+		switch r.option() {
+		case "REPLACE":
+			replace = true
+		case "DB":
+			dest = r.dbIndex(errNotInt)
+		default:
+			fail(errSyntax)
+		}
+	}
+	if dest == r.db && from == to {
+		fail(errSameObject)
+	}
+	it := r.find(from)
+	if it == nil || r.findIn(dest, to) != nil && !replace {
+		w.int(0)
+		return
+	}
+	text, object := it.text, it.object
+	if object != nil {
+		object = object.clone()
+	}
+	r.place(r.db, from, dest, to, text, object)
+	r.changedIn(dest, to, "copy_to", 1)
+	w.int(1)
+}
+
+// scanOptions reads what SCAN, HSCAN, SSCAN and ZSCAN have in common.
+func (r *request) scanOptions() (cursor uint64, pattern string, count int, kind string) {
+	cursor, err := strconv.ParseUint(r.next(), 10, 64)
+	if err != nil {
+		fail(errCursor)
+	}
+	pattern, count = "*", 10
+	for r.more() {
+		switch r.option() {
+		case "MATCH":
+			pattern = r.next()
+		case "COUNT":
+			n := r.int()
+			if n < 1 {
+				fail(errSyntax)
+			}
+			count = int(n)
+		case "TYPE":
+			if r.cmd.name != "scan" {
+				fail(errSyntax)
+			}
+			kind = strings.ToLower(r.next())
+		default:
+			fail(errSyntax)
+		}
+	}
+	return cursor, pattern, count, kind
+}
+
+func cmdScan(w *writer, r *request) {
+	cursor, pattern, count, kind := r.scanOptions()
+	var found []string
+	cursor = r.db.keys.scan(cursor, count, func(key string, it *item) {
+		if match(pattern, key) && !r.db.dead(key, r.now) && (kind == "" || it.typeName() == kind) {
+			found = append(found, key)
+		}
+	})
+	w.array(2)
+	w.bulk(strconv.FormatUint(cursor, 10))
+	w.bulks(found)
+}
+
+// length makes LLEN and its like.
+func length[T any, P pointer[T]](w *writer, r *request) {
+	if c := read[T, P](r, r.next()); c != nil {
+		w.int(c.len())
+	} else {
+		w.int(0)
+	}
+}
+
+// --- string ------------------------------------------------------------------
+
+func cmdGet(w *writer, r *request) { w.maybe(r.text(r.next())) }
+
+func cmdMGet(w *writer, r *request) {
+	w.array(r.left())
+	for _, key := range r.rest() {
+		if it := r.find(key); it != nil && it.typeName() == "string" {
+			w.bulk(it.string())
+		} else {
+			w.null()
+		}
+	}
+}
+
+// lifetime is what SET and GETEX can say about a deadline.
+type lifetime struct {
+	keep    bool // KEEPTTL
+	persist bool // PERSIST
+	set     bool // one of EX, PX, EXAT, PXAT, with
+	n       string
+	unit    int64
+	from    base
+}
+
+// option reads one of the options about a deadline; each excludes the others.
+func (l *lifetime) option(r *request, word string) {
+	if l.keep || l.persist || l.set {
+		fail(errSyntax)
+	}
+	switch word {
+	case "EX", "PX", "EXAT", "PXAT":
+		l.set, l.n, l.unit, l.from = true, r.next(), 1, fromNow
+		if word[0] == 'E' {
+			l.unit = 1000
+		}
+		if len(word) == 4 {
+			l.from = fromEpoch
+		}
+	case "KEEPTTL":
+		l.keep = true
+	case "PERSIST":
+		l.persist = true
+	default:
+		fail(errSyntax)
+	}
+}
+
+// deadline returns the deadline in Unix ms, when one is to be set.
+func (l *lifetime) deadline(r *request) int64 {
+	if !l.set {
+		return 0
+	}
+	n := toInt(l.n)
+	if n <= 0 {
+		fail(errExpireTime(r.cmd.name))
+	}
+	return r.deadline(n, l.unit, l.from)
+}
+
+func cmdSet(w *writer, r *request) {
+	key, text := r.next(), r.next()
+	var life lifetime
+	var nx, xx, get bool
+	for r.more() {
+		switch word := r.option(); word {
+		case "NX":
+			nx = true
+		case "XX":
+			xx = true
+		case "GET":
+			get = true
+		case "PERSIST":
+			fail(errSyntax)
+		default:
+			life.option(r, word)
+		}
+	}
+	if nx && xx {
+		fail(errSyntax)
+	}
+	at := life.deadline(r)
+	var old string
+	var existed bool
+	if get {
+		old, existed = r.text(key)
+	} else if nx || xx {
+		existed = r.find(key) != nil
+	}
+	if nx && existed || xx && !existed {
+		w.maybe(old, get && existed)
+		return
+	}
+	if life.keep {
+		r.find(key) // a deadline that has passed is not kept
+		r.db.set(key, text, nil, r.now)
+	} else {
+		r.setString(key, text)
+	}
+	if life.set {
+		r.db.expires.put(key, at)
+	}
+	r.changed(key, "set", 1)
+	if get {
+		w.maybe(old, existed)
+	} else {
+		w.ok()
+	}
+}
+
+// setWithTTL makes SETEX and PSETEX.
+func setWithTTL(unit int64) handler {
+	return func(w *writer, r *request) {
+		key := r.next()
+		life := lifetime{set: true, n: r.next(), unit: unit, from: fromNow}
+		at := life.deadline(r)
+		r.setString(key, r.next())
+		r.db.expires.put(key, at)
+		r.changed(key, "set", 1)
+		w.ok()
+	}
+}
+
+func cmdSetNX(w *writer, r *request) {
+	key, text := r.next(), r.next()
+	if r.find(key) != nil {
+		w.int(0)
+		return
+	}
+	r.setString(key, text)
+	r.changed(key, "set", 1)
+	w.int(1)
+}
+
+func cmdGetSet(w *writer, r *request) {
+	key := r.next()
+	old, existed := r.text(key)
+	r.setString(key, r.next())
+	r.changed(key, "set", 1)
+	w.maybe(old, existed)
+}
+
+func cmdGetDel(w *writer, r *request) {
+	key := r.next()
+	old, existed := r.text(key)
+	if existed {
+		r.delete(key)
+	}
+	w.maybe(old, existed)
+}
+
+func cmdGetEx(w *writer, r *request) {
+	key := r.next()
+	var life lifetime
+	for r.more() {
+		word := r.option()
+		if word == "KEEPTTL" {
+			fail(errSyntax)
+		}
+		life.option(r, word)
+	}
+	at := life.deadline(r)
+	text, existed := r.text(key)
+	if existed && life.set {
+		r.expireAt(key, at)
+	}
+	if existed && life.persist {
+		if _, had := r.db.expires.remove(key); had {
+			r.changed(key, "persist", 1)
+		}
+	}
+	w.maybe(text, existed)
+}
+
+func cmdMSet(w *writer, r *request) {
+	list := r.pairs()
+	for i := 0; i < len(list); i += 2 {
+		r.setString(list[i], list[i+1])
+		r.changed(list[i], "set", 1)
+	}
+	w.ok()
+}
+
+func cmdMSetNX(w *writer, r *request) {
+	list := r.pairs()
+	for i := 0; i < len(list); i += 2 {
+		if r.find(list[i]) != nil {
+			w.int(0)
+			return
+		}
+	}
+	for i := 0; i < len(list); i += 2 {
+		r.setString(list[i], list[i+1])
+		r.changed(list[i], "set", 1)
+	}
+	w.int(1)
+}
+
+func cmdAppend(w *writer, r *request) {
+	key, more := r.next(), r.next()
+	it := r.stringItem(key)
+	if it == nil {
+		r.setString(key, more)
+		r.changed(key, "append", 1)
+		w.int(len(more))
+		return
+	}
+	if it.length()+len(more) > bulkMax {
+		fail(errTooLong)
+	}
+	t := r.editString(key)
+	t.b = append(t.b, more...)
+	r.changed(key, "append", 1)
+	w.int(len(t.b))
+}
+
+func cmdStrLen(w *writer, r *request) {
+	if it := r.stringItem(r.next()); it != nil {
+		w.int(it.length())
+	} else {
+		w.int(0)
+	}
+}
+
+func cmdGetRange(w *writer, r *request) {
+	key, start, stop := r.next(), r.int(), r.int()
+	it := r.stringItem(key)
+	if it == nil || start < 0 && stop < 0 && start > stop {
+		w.bulk("")
+		return
+	}
+	if size := int64(it.length()); stop < -size { // unlike a list, a string reaches down to its first byte
+		stop = -size
+	}
+	i, j := span(start, stop, it.length())
+	w.bulk(it.slice(i, j))
+}
+
+func cmdSetRange(w *writer, r *request) {
+	key, offset, part := r.next(), r.int(), r.next()
+	if offset < 0 {
+		fail(errOffset)
+	}
+	it, size := r.stringItem(key), 0
+	if it != nil {
+		size = it.length()
+	}
+	if part == "" {
+		w.int(size)
+		return
+	}
+	if offset > bulkMax || int(offset)+len(part) > bulkMax {
+		fail(errTooLong)
+	}
+	t := r.editString(key)
+	t.grow(int(offset) + len(part))
+	copy(t.b[offset:], part)
+	r.changed(key, "setrange", 1)
+	w.int(len(t.b))
+}
+
+// increment makes INCR and DECR.
+func increment(by int64) handler {
+	return func(w *writer, r *request) { r.incrementBy(w, r.next(), by) }
+}
+
+func cmdIncrBy(w *writer, r *request) {
+	key := r.next()
+	r.incrementBy(w, key, r.int())
+}
+
+func cmdDecrBy(w *writer, r *request) {
+	key, by := r.next(), r.int()
+	if by == math.MinInt64 {
+		fail("ERR decrement would overflow")
+	}
+	r.incrementBy(w, key, -by)
+}
+
+func (r *request) incrementBy(w *writer, key string, by int64) {
+	n := int64(0)
+	it := r.stringItem(key)
+	if it != nil {
+		n = toInt(it.string())
+	}
+	n = plus(n, by)
+	text := strconv.FormatInt(n, 10)
+	if it != nil { // in place: its deadline stays
+		it.text, it.object = text, nil
+	} else {
+		r.setString(key, text)
+	}
+	r.changed(key, "incrby", 1)
+	w.int64(n)
+}
+
+// plus adds, or throws.
+func plus(n, by int64) int64 {
+	if by > 0 && n > math.MaxInt64-by || by < 0 && n < math.MinInt64-by {
+		fail(errOverflow)
+	}
+	return n + by
+}
+
+func cmdIncrByFloat(w *writer, r *request) {
+	key, by := r.next(), r.next()
+	old, existed := r.text(key)
+	if !existed {
+		old = "0"
+	}
+	text := plusDecimal(old, by, errNotFloat)
+	if existed {
+		r.db.set(key, text, nil, r.now)
+	} else {
+		r.setString(key, text)
+	}
+	r.changed(key, "incrbyfloat", 1)
+	w.bulk(text)
+}
+
+// plusDecimal adds two numbers given as text.
+func plusDecimal(n, by string, notFloat replyError) string {
+	x, ok := parseDecimal(n)
+	if !ok {
+		fail(notFloat)
+	}
+	y, ok := parseDecimal(by)
+	if !ok {
+		fail(errNotFloat)
+	}
+	if x.IsInf() || y.IsInf() {
+		fail(errNaN)
+	}
+	return formatDecimal(x.Add(x, y))
+}
+
+func cmdLCS(w *writer, r *request) {
+	a, b := r.lcsString(), r.lcsString()
+	var onlyLength, index, withLength bool
+	least := int64(0)
+	for r.more() {
+		switch r.option() {
+		case "IDX":
+			index = true
+		case "LEN":
+			onlyLength = true
+		case "WITHMATCHLEN":
+			withLength = true
+		case "MINMATCHLEN":
+			least = max(r.int(), 0)
+		default:
+			fail(errSyntax)
+		}
+	}
+	if index && onlyLength {
+		fail("ERR If you want both the length and indexes, please just use IDX.")
+	}
+	if (len(a)+1)*(len(b)+1) > bulkMax/4 {
+		fail("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
+	}
+	common, runs := longestCommonSubsequence(a, b)
+	switch {
+	case onlyLength:
+		w.int(len(common))
+	case !index:
+		w.bulk(common)
+	default:
+		runs = slices.DeleteFunc(runs, func(m commonRun) bool { return int64(m.size) < least })
+		w.mapOf(2)
+		w.bulk("matches")
+		w.array(len(runs))
+		for _, m := range runs {
+			if withLength {
+				w.array(3)
+			} else {
+				w.array(2)
+			}
+			for _, at := range [2]int{m.a, m.b} {
+				w.array(2)
+				w.int(at)
+				w.int(at + m.size - 1)
+			}
+			if withLength {
+				w.int(m.size)
+			}
+		}
+		w.bulk("len")
+		w.int(len(common))
+	}
+}
+
+// lcsString returns the string at the next key, empty when there is none.
+func (r *request) lcsString() string {
+	it := r.find(r.next())
+	if it == nil {
+		return ""
+	}
+	if it.typeName() != "string" {
+		fail("ERR The specified keys must contain string values")
+	}
+	return it.string()
+}
+
+// --- list --------------------------------------------------------------------
+
+// existence says what a command needs of its key.
+type existence bool
+
+const (
+	always   existence = false
+	ifExists existence = true
+)
+
+// push makes LPUSH, RPUSH, LPUSHX and RPUSHX.
+func push(where end, when existence) handler {
+	event := [...]string{"lpush", "rpush"}[where]
+	return func(w *writer, r *request) {
+		key := r.next()
+		if when == ifExists && read[list](r, key) == nil {
+			w.int(0)
+			return
+		}
+		l := edit[list](r, key)
+		elements := r.rest()
+		for _, s := range elements {
+			l.push(where, s)
+		}
+		w.int(l.len())
+		r.changed(key, event, len(elements))
+	}
+}
+
+// pop makes LPOP and RPOP.
+func pop(where end) handler {
+	return func(w *writer, r *request) {
+		key, count := r.next(), -1
+		if r.more() {
+			count = r.count()
+		}
+		r.end()
+		l := edit[list](r, key)
+		switch {
+		case l.len() == 0 && count < 0:
+			w.null()
+		case l.len() == 0:
+			w.nullArray()
+		case count < 0:
+			w.bulk(l.pop(where))
+			r.changed(key, where.event(), 1)
+		default:
+			r.popMany(w, key, l, where, count)
+		}
+	}
+}
+
+// popMany takes up to count elements and replies with them.
+func (r *request) popMany(w *writer, key string, l *list, where end, count int) {
+	count = min(count, l.len())
+	w.array(count)
+	for range count {
+		w.bulk(l.pop(where))
+	}
+	if count > 0 {
+		r.changed(key, where.event(), count)
+	}
+}
+
+// event is the notification that a pop from this end sends.
+func (e end) event() string { return [...]string{"lpop", "rpop"}[e] }
+
+func cmdLMPop(w *writer, r *request) {
+	keys, where, count := r.keysAfterCount(), r.side(), 1
+	if r.more() {
+		if r.option() != "COUNT" {
+			fail(errSyntax)
+		}
+		count = r.atLeastOne(errCount)
+	}
+	r.end()
+	for _, key := range keys {
+		if l := edit[list](r, key); l.len() > 0 {
+			w.array(2)
+			w.bulk(key)
+			r.popMany(w, key, l, where, count)
+			return
+		}
+	}
+	w.nullArray()
+}
+
+func cmdLMove(w *writer, r *request) {
+	from, to := r.next(), r.next()
+	r.move(w, from, to, r.side(), r.side())
+}
+
+func cmdRPopLPush(w *writer, r *request) { r.move(w, r.next(), r.next(), back, front) }
+
+// move takes an element from one list and adds it to another.
+func (r *request) move(w *writer, from, to string, take, put end) {
+	source := edit[list](r, from)
+	if source.len() == 0 {
+		w.null()
+		return
+	}
+	dest := source
+	if from != to {
+		dest = edit[list](r, to)
+	}
+	s := source.pop(take)
+	dest.push(put, s)
+	r.changed(to, [...]string{"lpush", "rpush"}[put], 1)
+	r.changed(from, take.event(), 0)
+	w.bulk(s)
+}
+
+// index returns the place of element i of a list, which counts from the end when negative.
+func index(l *list, i int64) (int, bool) {
+	if l == nil {
+		return 0, false
+	}
+	if i < 0 {
+		i += int64(l.len())
+	}
+	return int(i), i >= 0 && i < int64(l.len())
+}
+
+func cmdLIndex(w *writer, r *request) {
+	l := read[list](r, r.next())
+	if i, ok := index(l, r.int()); ok {
+		w.bulk(*l.at(i))
+	} else {
+		w.null()
+	}
+}
+
+func cmdLSet(w *writer, r *request) {
+	key := r.next()
+	l := read[list](r, key)
+	if l == nil {
+		fail(errNoKey)
+	}
+	i, ok := index(l, r.int())
+	if !ok {
+		fail(errIndex)
+	}
+	*l.at(i) = r.next()
+	r.changed(key, "lset", 1)
+	w.ok()
+}
+
+func cmdLRange(w *writer, r *request) {
+	key, start, stop := r.next(), r.int(), r.int()
+	l := read[list](r, key)
+	if l == nil {
+		w.array(0)
+		return
+	}
+	i, j := span(start, stop, l.len())
+	w.array(j - i)
+	for ; i < j; i++ {
+		w.bulk(*l.at(i))
+	}
+}
+
+func cmdLTrim(w *writer, r *request) {
+	key, start, stop := r.next(), r.int(), r.int()
+	if l := edit[list](r, key); l.len() > 0 {
+		i, j := span(start, stop, l.len())
+		removed := l.len() - (j - i)
+		l.keep(i, j)
+		r.changed(key, "ltrim", removed)
+	}
+	w.ok()
+}
+
+func cmdLRem(w *writer, r *request) {
+	key, count, s := r.next(), r.int(), r.next()
+	l := edit[list](r, key)
+	from, most := front, l.len()
+	if count < 0 {
+		from, count = back, -max(count, -math.MaxInt64)
+	}
+	if count > 0 {
+		most = int(min(count, int64(most)))
+	}
+	removed := l.drop(s, from, most)
+	if removed > 0 {
+		r.changed(key, "lrem", removed)
+	}
+	w.int(removed)
+}
+
+func cmdLInsert(w *writer, r *request) {
+	key, where, pivot, s := r.next(), r.option(), r.next(), r.next()
+	if where != "BEFORE" && where != "AFTER" {
+		fail(errSyntax)
+	}
+	l := read[list](r, key)
+	if l == nil {
+		w.int(0)
+		return
+	}
+	for i, e := range l.all(front) {
+		if e == pivot {
+			if where == "AFTER" {
+				i++
+			}
+			l.insert(i, s)
+			r.changed(key, "linsert", 1)
+			w.int(l.len())
+			return
+		}
+	}
+	w.int(-1)
+}
+
+func cmdLPos(w *writer, r *request) {
+	key, s := r.next(), r.next()
+	rank, count, most := int64(1), int64(-1), int64(0)
+	for r.more() {
+		switch r.option() {
+		case "RANK":
+			rank = r.int()
+			if rank == math.MinInt64 {
+				fail("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+			}
+			if rank == 0 {
+				fail("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... " +
+					"or use negative to start from the end of the list")
+			}
+		case "COUNT":
+			if count = r.int(); count < 0 {
+				fail("ERR COUNT can't be negative")
+			}
+		case "MAXLEN":
+			if most = r.int(); most < 0 {
+				fail("ERR MAXLEN can't be negative")
+			}
+		default:
+			fail(errSyntax)
+		}
+	}
+	l := read[list](r, key)
+	if l == nil {
+		l = new(list)
+	}
+	limit := count
+	if count < 0 {
+		limit = 1
+	}
+	found := positions(l, s, rank, limit, most)
+	switch {
+	case count >= 0:
+		w.array(len(found))
+		for _, i := range found {
+			w.int(i)
+		}
+	case len(found) > 0:
+		w.int(found[0])
+	default:
+		w.null()
+	}
+}
+
+// --- transactions ------------------------------------------------------------
+
+func cmdMulti(w *writer, r *request) {
+	if r.multi {
+		fail("ERR MULTI calls can not be nested")
+	}
+	r.multi = true
+	r.setShared(func() { r.queued = 0 })
+	w.ok()
+}
+
+// discard ends a transaction, and forgets what it waited for and watched.
+func (r *request) discard() {
+	r.multi, r.aborted, r.queue = false, false, nil
+	r.watcher.unwatch()
+	r.setShared(func() { r.queued = -1 })
+}
+
+func cmdDiscard(w *writer, r *request) {
+	if !r.multi {
+		fail("ERR DISCARD without MULTI")
+	}
+	r.discard()
+	w.ok()
+}
+
+func cmdExec(w *writer, r *request) {
+	if !r.multi {
+		fail("ERR EXEC without MULTI")
+	}
+	queue, aborted, intact := r.queue, r.aborted, r.watcher.intact(r.now)
+	r.discard()
+	switch {
+	case aborted:
+		fail(errExecAbort)
+	case !intact:
+		w.nullArray()
+		return
+	}
+	w.array(len(queue))
+	for _, q := range queue {
+		sub := request{conn: r.conn, cmd: q.cmd, words: q.words}
+		sub.call(w)
+	}
+}
+
+func cmdWatch(w *writer, r *request) {
+	if r.multi {
+		fail("ERR WATCH inside MULTI is not allowed")
+	}
+	for _, key := range r.rest() {
+		r.db.watch(&r.watcher, key, r.now)
+	}
+	w.ok()
+}
+
+func cmdUnwatch(w *writer, r *request) {
+	r.watcher.unwatch()
+	w.ok()
+}
+
+// --- server ------------------------------------------------------------------
+
+func cmdDBSize(w *writer, r *request) { w.int(r.db.keys.len()) }
+
+func cmdTime(w *writer, r *request) {
+	now := r.store.clock.micros()
+	w.bulks([]string{strconv.FormatInt(now/1e6, 10), strconv.FormatInt(now%1e6, 10)})
+}
+
+// flushMode reads ASYNC or SYNC, which make no difference: flushing takes no time.
+func (r *request) flushMode() {
+	if r.more() {
+		if mode := r.option(); mode != "ASYNC" && mode != "SYNC" {
+			fail(errSyntax)
+		}
+	}
+	r.end()
+}
+
+func cmdFlushDB(w *writer, r *request) {
+	r.flushMode()
+	r.flush(r.db)
+	w.ok()
+}
+
+func cmdFlushAll(w *writer, r *request) {
+	r.flushMode()
+	for _, d := range r.store.dbs {
+		r.flush(d)
+	}
+	r.store.changes++
+	w.ok()
+}
+
+func (r *request) flush(d *db) {
+	r.store.changes += int64(d.keys.len())
+	d.replace(&db{}, r.now)
+}
+
+func cmdSwapDB(w *writer, r *request) {
+	a := r.dbIndex("ERR invalid first DB index")
+	b := r.dbIndex("ERR invalid second DB index")
+	was := *a
+	a.replace(b, r.now)
+	b.replace(&was, r.now)
+	r.store.changes++
+	w.ok()
+}
+
+func cmdSave(w *writer, r *request) {
+	switch err := r.server.save(); err {
+	case nil:
+		w.ok()
+	case errSaving:
+		fail("ERR Background save already in progress")
+	default:
+		fail("ERR")
+	}
+}
+
+func cmdBGSave(w *writer, r *request) {
+	if r.more() && r.option() != "SCHEDULE" || r.more() {
+		fail(errSyntax)
+	}
+	if r.server.saveInBackground() != nil {
+		fail("ERR Background save already in progress")
+	}
+	w.simple("Background saving started")
+}
+
+func cmdLastSave(w *writer, r *request) { w.int64(r.server.saver.last.Load()) }
+
+func cmdShutdown(w *writer, r *request) {
+	save := r.server.config.get("save") != ""
+	var word string
+	for r.more() {
+		switch option := r.option(); option {
+		case "NOSAVE", "SAVE":
+			if word != "" && word != option {
+				fail(errSyntax)
+			}
+			word, save = option, option == "SAVE"
+		case "NOW", "FORCE":
+		case "ABORT":
+			fail("ERR No shutdown in progress.")
+		default:
+			fail(errSyntax)
+		}
+	}
+	slog.Info("User requested shutdown...")
+	r.closing = true // so that the shutdown need not wait for us
+	go func() {
+		if err := r.server.shutdown(save); err != nil {
+			slog.Error("Shutdown failed", "err", err)
+		}
+	}()
+}
+
+func cmdCluster(w *writer, r *request) { fail("ERR This instance has cluster support disabled") }
+
+func cmdConfigGet(w *writer, r *request) {
+	patterns := r.rest()
+	var found []string
+	for _, s := range settings {
+		if slices.ContainsFunc(patterns, func(p string) bool { return match(strings.ToLower(p), s.name) }) {
+			found = append(found, s.name, r.server.config.get(s.name))
+		}
+	}
+	w.mapOf(len(found) / 2)
+	for _, s := range found {
+		w.bulk(s)
+	}
+}
+
+func cmdConfigSet(w *writer, r *request) {
+	if r.left()%2 != 0 {
+		fail(errSyntax)
+	}
+	values := make(map[string]string)
+	for list := r.rest(); len(list) > 0; list = list[2:] {
+		name := strings.ToLower(list[0])
+		i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
+		if i < 0 {
+			fail(replyError("ERR Unknown option or number of arguments for CONFIG SET - '" + list[0] + "'"))
+		}
+		_, twice := values[name]
+		v, err := settings[i].check(list[1])
+		switch {
+		case settings[i].fixed:
+			err = errors.New("can't set immutable config")
+		case twice:
+			err = errors.New("duplicate parameter")
+		}
+		if err != nil {
+			fail(replyError(fmt.Sprintf("ERR CONFIG SET failed (possibly related to argument '%s') - %v", list[0], err)))
+		}
+		values[name] = v
+	}
+	r.server.config.set(values)
+	w.ok()
+}
+
+func cmdConfigResetStat(w *writer, r *request) {
+	s := r.server
+	for _, n := range []*atomic.Int64{&s.hits, &s.misses, &s.accepted, &s.refused, &s.commands, &s.store.expired} {
+		n.Store(0)
+	}
+	for _, c := range allCommands() {
+		for _, n := range []*atomic.Int64{&c.calls, &c.usec, &c.fails, &c.turns} {
+			n.Store(0)
+		}
+	}
+	w.ok()
+}
+
+// infoSections are what INFO knows, in its order; those that are not shown
+// unless they are asked for by name come last.
+var infoSections = []struct {
+	name  string
+	write func(r *request, put func(name string, v any))
+}{
+	{"Server", infoServer},
+	{"Clients", infoClients},
+	{"Memory", infoMemory},
+	{"Persistence", infoPersistence},
+	{"Stats", infoStats},
+	{"Replication", infoReplication},
+	{"Cluster", infoCluster},
+	{"Keyspace", infoKeyspace},
+	{"Commandstats", infoCommandstats},
+}
+
+func cmdInfo(w *writer, r *request) {
+	asked := make(map[string]bool)
+	for r.more() {
+		asked[strings.ToLower(r.next())] = true
+	}
+	usual := len(asked) == 0 || asked["default"] || asked["all"] || asked["everything"]
+	every := asked["all"] || asked["everything"]
+	var b strings.Builder
+	for _, s := range infoSections {
+		if !asked[strings.ToLower(s.name)] && !every && !(usual && s.name != "Commandstats") {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString("\r\n")
+		}
+		b.WriteString("# " + s.name + "\r\n")
+		s.write(r, func(name string, v any) { fmt.Fprintf(&b, "%s:%v\r\n", name, v) })
+	}
+	w.verbatim(b.String())
+}
+
+func infoServer(r *request, put func(string, any)) {
+	up := int64(time.Since(r.server.started).Seconds())
+	put("redis_version", redisVersion)
+	put("redis_lite_version", liteVersion)
+	put("redis_mode", "standalone")
+	put("os", runtime.GOOS+" "+runtime.GOARCH)
+	put("arch_bits", strconv.IntSize)
+	put("go_version", runtime.Version())
+	put("process_id", os.Getpid())
+	put("run_id", r.server.runID)
+	_, port, _ := net.SplitHostPort(r.server.listener.Addr().String())
+	put("tcp_port", port)
+	put("server_time_usec", r.store.clock.micros())
+	put("uptime_in_seconds", up)
+	put("uptime_in_days", up/(24*3600))
+	put("hz", int64(time.Second/samplerPause))
+}
+
+func infoClients(r *request, put func(string, any)) {
+	clients, blocked := r.server.countClients()
+	put("connected_clients", clients)
+	put("maxclients", r.server.config.get("maxclients"))
+	put("blocked_clients", blocked)
+}
+
+func infoMemory(r *request, put func(string, any)) {
+	heap, total := memoryUse()
+	put("used_memory", heap)
+	put("used_memory_human", humanBytes(heap))
+	put("used_memory_rss", total)
+	put("used_memory_rss_human", humanBytes(total))
+	put("maxmemory", 0)
+	put("maxmemory_human", "0B")
+	put("maxmemory_policy", "noeviction")
+	put("mem_allocator", runtime.Version())
+}
+
+// memoryUse returns the bytes in live and not yet collected objects, and all
+// that Go holds of the system.
+func memoryUse() (heap, total uint64) {
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(samples)
+	return samples[0].Value.Uint64(), samples[1].Value.Uint64() - samples[2].Value.Uint64()
+}
+
+// humanBytes prints bytes as Redis does: 941.23K.
+func humanBytes(n uint64) string {
+	const units = "BKMGTP"
+	f, unit := float64(n), 0
+	for f >= 1024 && unit < len(units)-1 {
+		f, unit = f/1024, unit+1
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%dB", n)
+	}
+	return fmt.Sprintf("%.2f%c", f, units[unit])
+}
+
+func infoPersistence(r *request, put func(string, any)) {
+	v, status, running, current := &r.server.saver, "ok", 0, int64(-1)
+	if v.failing.Load() {
+		status = "err"
+	}
+	if began := v.background.Load(); began != 0 {
+		running, current = 1, time.Now().Unix()-began
+	}
+	put("loading", 0)
+	put("rdb_changes_since_last_save", r.store.changes)
+	put("rdb_bgsave_in_progress", running)
+	put("rdb_last_save_time", v.last.Load())
+	put("rdb_last_bgsave_status", status)
+	put("rdb_last_bgsave_time_sec", v.seconds.Load())
+	put("rdb_current_bgsave_time_sec", current)
+	put("rdb_saves", v.saves.Load())
+	put("rdb_last_load_keys_expired", v.expired)
+	put("rdb_last_load_keys_loaded", v.loaded)
+	put("aof_enabled", 0)
+}
+
+func infoStats(r *request, put func(string, any)) {
+	s := r.server
+	put("total_connections_received", s.accepted.Load())
+	put("total_commands_processed", s.commands.Load())
+	put("instantaneous_ops_per_sec", s.speed.Load())
+	put("rejected_connections", s.refused.Load())
+	put("expired_keys", s.store.expired.Load())
+	put("evicted_keys", 0)
+	put("keyspace_hits", s.hits.Load())
+	put("keyspace_misses", s.misses.Load())
+}
+
+func infoReplication(r *request, put func(string, any)) {
+	put("role", "master")
+	put("connected_slaves", 0)
+}
+
+func infoCluster(r *request, put func(string, any)) { put("cluster_enabled", 0) }
+
+func infoKeyspace(r *request, put func(string, any)) {
+	for _, d := range r.store.dbs {
+		if d.keys.len() > 0 {
+			put(fmt.Sprintf("db%d", d.id), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys.len(), d.expires.len(), d.ttl))
+		}
+	}
+}
+
+func infoCommandstats(r *request, put func(string, any)) {
+	for _, c := range allCommands() {
+		calls, usec, turns, fails := c.calls.Load(), c.usec.Load(), c.turns.Load(), c.fails.Load()
+		if calls+turns > 0 {
+			put("cmdstat_"+c.name, fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+				calls, usec, float64(usec)/float64(max(calls, 1)), turns, fails))
+		}
+	}
+}
+
+// allCommands returns every command and subcommand, in the order of their names.
+func allCommands() []*command {
+	var list []*command
+	for name, c := range commands {
+		if name != c.name {
+			continue // the same in capitals
+		}
+		list = append(list, c)
+		for word, sub := range c.subs {
+			if word == strings.ToLower(word) {
+				list = append(list, sub)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b *command) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+// --- COMMAND -----------------------------------------------------------------
+
+func cmdCommandCount(w *writer, r *request) {
+	w.int(len(topCommands()))
+}
+
+// topCommands returns the commands without their subcommands.
+func topCommands() []*command {
+	return slices.DeleteFunc(allCommands(), func(c *command) bool { return strings.Contains(c.name, "|") })
+}
+
+// named finds a command by the name that COMMAND INFO uses: "get" or "config|set".
+func named(name string) *command {
+	first, second, isSub := strings.Cut(strings.ToLower(name), "|")
+	c := commands[first]
+	if isSub && c != nil {
+		return c.subs[second]
+	}
+	return c
+}
+
+func cmdCommand(w *writer, r *request) {
+	list := topCommands()
+	w.array(len(list))
+	for _, c := range list {
+		c.info(w)
+	}
+}
+
+func cmdCommandInfo(w *writer, r *request) {
+	if !r.more() {
+		cmdCommand(w, r)
+		return
+	}
+	names := r.rest()
+	w.array(len(names))
+	for _, name := range names {
+		if c := named(name); c != nil {
+			c.info(w)
+		} else {
+			w.nullArray()
+		}
+	}
+}
+
+// flagList returns the names of the flags.
+func (c *command) flagList() (list []string) {
+	for i, name := range flagNames {
+		if c.flags&(1<<i) != 0 {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// categories returns the ACL categories, which follow from group and flags.
+func (c *command) categories() (list []string) {
+	add := func(when bool, name string) {
+		if when {
+			list = append(list, "@"+name)
+		}
+	}
+	add(c.group == "generic" && c.name != "wait", "keyspace")
+	add(c.flags&readonly != 0 && c.flags&write == 0, "read")
+	add(c.flags&write != 0, "write")
+	kind := map[string]string{"sorted-set": "sortedset", "transactions": "transaction", "server": "", "generic": "",
+		"connection": "connection", "pubsub": "pubsub"}
+	name, special := kind[c.group]
+	if !special {
+		name = c.group
+	}
+	add(name != "", name)
+	add(c.flags&admin != 0, "admin")
+	add(c.flags&admin != 0, "dangerous")
+	add(c.flags&blocking != 0, "blocking")
+	add(c.flags&fast != 0, "fast")
+	add(c.flags&fast == 0, "slow")
+	return list
+}
+
+func (w *writer) simples(list []string) {
+	w.set(len(list))
+	for _, s := range list {
+		w.simple(s)
+	}
+}
+
+// info writes what COMMAND INFO says of a command.
+func (c *command) info(w *writer) {
+	w.array(10)
+	w.bulk(c.name)
+	w.int(c.arity)
+	w.simples(c.flagList())
+	w.int(c.keys.first)
+	w.int(c.keys.last)
+	w.int(c.keys.step)
+	w.simples(c.categories())
+	w.array(0) // tips
+	c.keySpecs(w)
+	var subs []*command
+	for _, sub := range allCommands() {
+		if strings.HasPrefix(sub.name, c.name+"|") {
+			subs = append(subs, sub)
+		}
+	}
+	w.array(len(subs))
+	for _, sub := range subs {
+		sub.info(w)
+	}
+}
+
+// keySpecs writes where the keys stand in the newer way, which can also say
+// "as many as a number tells".
+func (c *command) keySpecs(w *writer) {
+	access := "RW"
+	if c.flags&readonly != 0 {
+		access = "RO"
+	}
+	k, specs := c.keys, 0
+	if k.first > 0 {
+		specs++
+	}
+	if k.count > 0 {
+		specs++
+	}
+	w.set(specs)
+	spec := func(index int, kind string, facts ...any) {
+		w.mapOf(3)
+		w.bulk("flags")
+		w.simples([]string{access})
+		w.bulk("begin_search")
+		w.mapOf(2)
+		w.bulk("type")
+		w.bulk("index")
+		w.bulk("spec")
+		w.mapOf(1)
+		w.bulk("index")
+		w.int(index)
+		w.bulk("find_keys")
+		w.mapOf(2)
+		w.bulk("type")
+		w.bulk(kind)
+		w.bulk("spec")
+		w.mapOf(len(facts) / 2)
+		for _, f := range facts {
+			switch f := f.(type) {
+			case string:
+				w.bulk(f)
+			case int:
+				w.int(f)
+			}
+		}
+	}
+	if k.first > 0 {
+		last := k.last
+		if last > 0 {
+			last -= k.first // counted from the first
+		}
+		spec(k.first, "range", "lastkey", last, "keystep", k.step, "limit", 0)
+	}
+	if k.count > 0 {
+		spec(k.count, "keynum", "keynumidx", 0, "firstkey", 1, "keystep", 1)
+	}
+}
+
+func cmdCommandList(w *writer, r *request) {
+	keep := func(c *command) bool { return true }
+	if r.more() {
+		if r.option() != "FILTERBY" || r.left() != 2 {
+			fail(errSyntax)
+		}
+		switch kind, word := r.option(), r.next(); kind {
+		case "MODULE":
+			keep = func(c *command) bool { return false }
+		case "ACLCAT":
+			keep = func(c *command) bool { return slices.Contains(c.categories(), "@"+strings.ToLower(word)) }
+		case "PATTERN":
+			keep = func(c *command) bool { return match(strings.ToLower(word), c.name) }
+		default:
+			fail(errSyntax)
+		}
+	}
+	var names []string
+	list := topCommands()
+	if r.left() == 0 && len(r.words) > 2 {
+		list = allCommands()
+	}
+	for _, c := range list {
+		if keep(c) {
+			names = append(names, c.name)
+		}
+	}
+	w.bulks(names)
+}
+
+func cmdCommandGetKeys(w *writer, r *request) {
+	words := r.rest()
+	c, refusal := lookup(words)
+	switch {
+	case c == nil:
+		fail("ERR Invalid command specified")
+	case c.keys == noKeys:
+		fail("ERR The command has no key arguments")
+	case refusal != "":
+		fail("ERR Invalid number of arguments specified for command")
+	}
+	places := c.keys.find(words)
+	if len(places) == 0 {
+		fail("ERR Invalid arguments specified for command")
+	}
+	w.array(len(places))
+	for _, i := range places {
+		w.bulk(words[i])
+	}
+}
+
+func cmdCommandDocs(w *writer, r *request) {
+	var list []*command
+	if r.more() {
+		for _, name := range r.rest() {
+			if c := named(name); c != nil {
+				list = append(list, c)
+			}
+		}
+	} else {
+		list = topCommands()
+	}
+	w.mapOf(len(list))
+	for _, c := range list {
+		w.bulk(c.name)
+		c.docs(w)
+	}
+}
+
+// docs writes what COMMAND DOCS says of a command. redis-cli makes its hints of it.
+func (c *command) docs(w *writer) {
+	_, shape, _ := strings.Cut(c.usage, strings.ToUpper(strings.ReplaceAll(c.name, "|", " ")))
+	args := parseSequence(strings.TrimSpace(shape))
+	var subs []*command
+	for _, sub := range allCommands() {
+		if strings.HasPrefix(sub.name, c.name+"|") {
+			subs = append(subs, sub)
+		}
+	}
+	fields := 2
+	if len(args) > 0 {
+		fields++
+	}
+	if len(subs) > 0 {
+		fields++
+	}
+	w.mapOf(fields)
+	w.bulk("summary")
+	w.bulk(c.summary)
+	w.bulk("group")
+	w.bulk(c.group)
+	if len(args) > 0 {
+		w.bulk("arguments")
+		writeArguments(w, args)
+	}
+	if len(subs) > 0 {
+		w.bulk("subcommands")
+		w.mapOf(len(subs))
+		for _, sub := range subs {
+			w.bulk(sub.name)
+			sub.docs(w)
+		}
+	}
+}
+
+// An argument is a piece of a usage line: a word, or a block or choice of others.
+type argument struct {
+	name, kind, token  string // kind as COMMAND DOCS has it; token: the capitals before the value
+	optional, multiple bool
+	parts              []argument
+}
+
+// parseSequence reads a usage line: lower-case words stand for values, capitals
+// for themselves, a|b for a choice, [ ] for what may be left out, ( ) for what
+// belongs together, and ... after what may be repeated.
+func parseSequence(usage string) (args []argument) {
+	token := "" // capitals that may belong to the value behind
+	flush := func() {
+		if token != "" {
+			args = append(args, argument{name: strings.ToLower(token), kind: "pure-token", token: token})
+			token = ""
+		}
+	}
+	for _, word := range splitUsage(usage, ' ') {
+		switch {
+		case word == "...":
+			args[len(args)-1].multiple = true
+		case word[0] == '[' || word[0] == '(':
+			inner := word[1 : len(word)-1]
+			if rest, repeats := strings.CutSuffix(inner, " ..."); repeats && word[0] == '[' && len(args) > 0 && token == "" {
+				last := &args[len(args)-1] // "key [key ...]"
+				if sameArguments(parseSequence(rest), args) {
+					if names := parseSequence(rest); len(names) > 1 {
+						args = append(args[:len(args)-len(names)], block("data", names))
+						last = &args[len(args)-1]
+					}
+					last.multiple = true
+					continue
+				}
+			}
+			flush()
+			a := parseChoice(inner)
+			a.optional = word[0] == '['
+			args = append(args, a)
+		case strings.Contains(word, "|"):
+			flush()
+			args = append(args, parseChoice(word))
+		case word == strings.ToUpper(word) && strings.ContainsAny(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"):
+			flush()
+			token = word
+		default:
+			args = append(args, argument{name: word, kind: argumentKind(word), token: token})
+			token = ""
+		}
+	}
+	flush()
+	return args
+}
+
+// sameArguments tells whether the last of args are the same as repeated.
+func sameArguments(repeated, args []argument) bool {
+	if len(repeated) > len(args) {
+		return false
+	}
+	tail := args[len(args)-len(repeated):]
+	return slices.EqualFunc(repeated, tail, func(a, b argument) bool { return a.name == b.name && a.token == b.token })
+}
+
+func block(name string, parts []argument) argument {
+	return argument{name: name, kind: "block", parts: parts}
+}
+
+// parseChoice reads alternatives, or the one sequence that there is.
+func parseChoice(usage string) argument {
+	alternatives := splitUsage(usage, '|')
+	if len(alternatives) > 1 {
+		a := argument{name: "option", kind: "oneof"}
+		for _, alternative := range alternatives {
+			a.parts = append(a.parts, parseChoice(alternative))
+		}
+		return a
+	}
+	parts := parseSequence(usage)
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	a := block(strings.ToLower(strings.Fields(usage)[0]), parts)
+	if parts[0].token != "" && parts[0].kind != "pure-token" {
+		a.token, a.parts[0].token = parts[0].token, ""
+	}
+	return a
+}
+
+// splitUsage splits at a byte that stands outside of all brackets.
+func splitUsage(usage string, at byte) (words []string) {
+	depth, begin := 0, 0
+	for i := 0; i <= len(usage); i++ {
+		if i < len(usage) {
+			depth += strings.Count("[(", usage[i:i+1]) - strings.Count("])", usage[i:i+1])
+		}
+		if i == len(usage) || usage[i] == at && depth == 0 {
+			if i > begin {
+				words = append(words, usage[begin:i])
+			}
+			begin = i + 1
+		}
+	}
+	return words
+}
+
+// argumentKind guesses the type of a value from its name.
+func argumentKind(name string) string {
+	switch name {
+	case "key", "source", "destination", "newkey", "key1", "key2":
+		return "key"
+	case "pattern":
+		return "pattern"
+	case "seconds", "milliseconds", "count", "index", "offset", "start", "stop", "end", "cursor", "numkeys", "db",
+		"destination-db", "rank", "len", "num-matches", "decrement", "client-id", "index1", "index2", "timeout":
+		return "integer"
+	case "unix-time-seconds", "unix-time-milliseconds":
+		return "unix-time"
+	}
+	return "string"
+}
+
+func writeArguments(w *writer, args []argument) {
+	w.array(len(args))
+	for _, a := range args {
+		var flags []string
+		if a.optional {
+			flags = append(flags, "optional")
+		}
+		if a.multiple {
+			flags = append(flags, "multiple")
+		}
+		fields := 2
+		for _, there := range []bool{a.token != "", flags != nil, a.parts != nil} {
+			if there {
+				fields++
+			}
+		}
+		w.mapOf(fields)
+		w.bulk("name")
+		w.bulk(a.name)
+		w.bulk("type")
+		w.bulk(a.kind)
+		if a.token != "" {
+			w.bulk("token")
+			w.bulk(a.token)
+		}
+		if flags != nil {
+			w.bulk("flags")
+			w.simples(flags)
+		}
+		if a.parts != nil {
+			w.bulk("arguments")
+			writeArguments(w, a.parts)
+		}
+	}
+}

@@ -1,0 +1,789 @@
+// Redis Lite is a Redis-compatible server in seven files that needs nothing but
+// Go's standard library.
+//
+// Read it in the order in which a command travels, for example SET Name John:
+//
+//   - main.go: main starts a server; serve gives each connection a goroutine,
+//     which reads a command, dispatches it and sends the reply;
+//   - resp.go: reader.command takes the three words off the wire;
+//   - commands.go: the table finds the row for SET, whose handler is cmdSet;
+//   - store.go: the keyspace, a dict, where the string is put;
+//   - persist.go: how it comes to the disk, and back after a restart.
+//
+// The tests, resp_test.go and store_test.go, play the conversations in testdata.
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	redisVersion = "7.0.15" // whose behaviour this is; clients switch features by it
+	liteVersion  = "0.1.0"
+)
+
+func main() {
+	s := newServer()
+	if err := s.config.parseFlags(os.Args[1:]); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			os.Exit(0)
+		}
+		fatal(err)
+	}
+	if err := s.start(); err != nil {
+		fatal(err)
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		sig := <-signals
+		slog.Info("Received " + sig.String() + ", shutting down. Once more to exit at once.")
+		go func() { <-signals; os.Exit(1) }()
+		if err := s.shutdown(s.config.get("save") != ""); err != nil {
+			fatal(err)
+		}
+	}()
+	<-s.done
+}
+
+func fatal(err error) {
+	fmt.Fprintln(os.Stderr, "redis-lite:", err)
+	os.Exit(1)
+}
+
+// --- configuration -----------------------------------------------------------
+
+// A setting is one thing that can be configured: with a flag of the same name
+// at the start, and with CONFIG SET unless it is fixed. Values are written as in
+// redis.conf.
+type setting struct {
+	name, value, usage string // value: the default
+	check              func(value string) (string, error)
+	fixed              bool
+}
+
+var settings = []setting{
+	{"bind", "127.0.0.1", "address to listen on; an empty one is every address", anyText, true},
+	{"port", "6379", "TCP port; 0 takes any that is free", number(0, 65535), true},
+	{"dir", ".", "folder of the dump", folder, false},
+	{"dbfilename", "dump.gob", "file name of the dump", fileName, false},
+	{"save", "3600 1 300 100 60 10000", "when to save by itself: pairs of seconds and changes; \"\" is never",
+		savePoints, false},
+	{"requirepass", "", "password that clients must give", anyText, false},
+	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), false},
+	{"timeout", "0", "seconds after which an idle client is disconnected; 0 is never", number(0, 1<<31-1), false},
+	{"loglevel", "notice", "debug, verbose, notice or warning", logLevel, false},
+	{"enable-debug-command", "no", "who may use DEBUG: no, local or yes", oneOf("no", "yes", "local"), true},
+	{"databases", strconv.Itoa(databases), "", number(databases, databases), true},
+	{"appendonly", "no", "", oneOf("no"), true},
+	{"proto-max-bulk-len", strconv.Itoa(bulkMax), "", number(bulkMax, bulkMax), true},
+	{"stop-writes-on-bgsave-error", "yes", "", oneOf("yes", "no"), false},
+}
+
+func anyText(v string) (string, error) { return v, nil }
+
+func number(low, high int64) func(string) (string, error) {
+	return func(v string) (string, error) {
+		n, ok := parseInt(v)
+		if !ok {
+			return "", errors.New("argument couldn't be parsed into an integer")
+		}
+		if n < low || n > high {
+			return "", fmt.Errorf("argument must be between %d and %d inclusive", low, high)
+		}
+		return v, nil
+	}
+}
+
+func oneOf(words ...string) func(string) (string, error) {
+	return func(v string) (string, error) {
+		if v = strings.ToLower(v); slices.Contains(words, v) {
+			return v, nil
+		}
+		if slices.Equal(words, []string{"yes", "no"}) {
+			return "", errors.New("argument must be 'yes' or 'no'")
+		}
+		return "", errors.New("argument(s) must be one of the following: " + strings.Join(words, ", "))
+	}
+}
+
+func folder(v string) (string, error) {
+	v, err := filepath.Abs(v)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(v)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", errors.New("No such file or directory")
+	}
+	if err == nil && !info.IsDir() {
+		return "", errors.New("Not a directory")
+	}
+	return v, err
+}
+
+func fileName(v string) (string, error) {
+	if v == "" || v != filepath.Base(v) {
+		return "", errors.New("dbfilename can't be a path, just a filename")
+	}
+	return v, nil
+}
+
+func savePoints(v string) (string, error) {
+	_, err := parseSavePoints(v)
+	return strings.Join(strings.Fields(v), " "), err
+}
+
+// logLevels are Redis's names for what log/slog has as levels.
+var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "verbose": slog.LevelInfo - 2,
+	"notice": slog.LevelInfo, "warning": slog.LevelWarn}
+
+func logLevel(v string) (string, error) {
+	return oneOf("debug", "verbose", "notice", "warning")(v)
+}
+
+// config holds the values of the settings.
+type config struct {
+	mu     sync.RWMutex
+	values map[string]string
+}
+
+func newConfig() *config {
+	c := &config{values: make(map[string]string)}
+	for _, s := range settings {
+		c.values[s.name] = s.value
+	}
+	c.values["dir"], _ = filepath.Abs(".")
+	return c
+}
+
+func (c *config) get(name string) string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.values[name]
+}
+
+// int returns a setting whose check was number.
+func (c *config) int(name string) int64 {
+	n, _ := parseInt(c.get(name))
+	return n
+}
+
+// set gives settings new values, all of them or, with an error, none.
+func (c *config) set(values map[string]string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, v := range values {
+		c.values[name] = v
+		if name == "loglevel" {
+			slog.SetLogLoggerLevel(logLevels[v])
+		}
+	}
+}
+
+// parseFlags reads the command line.
+func (c *config) parseFlags(args []string) error {
+	flags := flag.NewFlagSet("redis-lite", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	help := []string{"Redis Lite " + liteVersion + ", a small Redis " + redisVersion + ". Usage: redis-lite [flags]", ""}
+	for _, s := range settings {
+		if s.usage == "" {
+			continue
+		}
+		flags.Func(s.name, s.usage, func(v string) error {
+			v, err := s.check(v)
+			if err == nil {
+				c.set(map[string]string{s.name: v})
+			}
+			return err
+		})
+		help = append(help, fmt.Sprintf("  -%-21s %s (default %q)", s.name, s.usage, s.value))
+	}
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Println(strings.Join(help, "\n"))
+	} else if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	return err
+}
+
+// --- server ------------------------------------------------------------------
+
+// A server owns the store and the connections.
+type server struct {
+	store    *store
+	config   *config
+	saver    saver
+	listener net.Listener
+	started  time.Time
+	runID    string
+	done     chan struct{} // closed when the shutdown is complete
+	stopping atomic.Bool
+
+	hits, misses, accepted, refused, commands atomic.Int64
+	speed                                     atomic.Int64 // commands per second, as the cron measured it
+
+	mu      sync.Mutex // guards what follows, and what clients tell of each other
+	nextID  int64
+	clients map[int64]*conn
+	running sync.WaitGroup // the connections
+}
+
+func newServer() *server {
+	return &server{store: newStore(), config: newConfig(), started: time.Now(), done: make(chan struct{}),
+		clients: make(map[int64]*conn), runID: newRunID()}
+}
+
+// start loads the dump, listens, and serves in the background.
+func (s *server) start() error {
+	loaded, err := s.load()
+	if err != nil {
+		return err
+	}
+	s.listener, err = net.Listen("tcp", net.JoinHostPort(s.config.get("bind"), s.config.get("port")))
+	if err != nil {
+		return err
+	}
+	s.welcome(loaded)
+	go s.accept()
+	go s.cron()
+	return nil
+}
+
+// welcome tells where the server listens, and what to try.
+func (s *server) welcome(loaded int) {
+	host, port, _ := net.SplitHostPort(s.listener.Addr().String())
+	slog.Info(fmt.Sprintf("Redis Lite %s (Redis %s) listens on %s, pid %d, %d keys loaded",
+		liteVersion, redisVersion, s.listener.Addr(), os.Getpid(), loaded))
+	slog.Info(fmt.Sprintf("Try:  redis-cli -p %s SET Name John", port))
+	slog.Info(fmt.Sprintf("      redis-benchmark -p %s -t set,get -q", port))
+	slog.Info(fmt.Sprintf("      printf 'GET Name\\r\\n' | nc -w 1 %s %s", host, port))
+}
+
+func (s *server) accept() {
+	for {
+		socket, err := s.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // out of file descriptors, most likely
+			slog.Warn("Accepting a connection failed", "err", err)
+			time.Sleep(100 * time.Millisecond)
+			continue
+		}
+		s.accepted.Add(1)
+		if c := s.admit(socket); c != nil {
+			go c.serve()
+		}
+	}
+}
+
+// admit registers a new connection, or turns it away and returns nil.
+func (s *server) admit(socket net.Conn) *conn {
+	c := newConn(s, socket)
+	most := int(s.config.int("maxclients"))
+	s.mu.Lock()
+	full := len(s.clients) >= most || s.stopping.Load()
+	if !full {
+		s.nextID++
+		c.id = s.nextID
+		s.clients[c.id] = c
+		s.running.Add(1)
+	}
+	s.mu.Unlock()
+	if full {
+		s.refused.Add(1)
+		socket.SetWriteDeadline(time.Now().Add(time.Second))
+		io.WriteString(socket, "-ERR max number of clients reached\r\n")
+		socket.Close()
+		return nil
+	}
+	return c
+}
+
+// cron does ten times a second what must be done from time to time.
+func (s *server) cron() {
+	tick := time.NewTicker(samplerPause)
+	defer tick.Stop()
+	for last := int64(0); ; {
+		select {
+		case <-tick.C:
+		case <-s.done:
+			return
+		}
+		s.store.sample()
+		s.saveIfDue()
+		now := s.commands.Load()
+		s.speed.Store((now - last) * int64(time.Second/samplerPause))
+		last = now
+		if idle := s.config.int("timeout"); idle > 0 {
+			s.dropIdle(idle * 1000)
+		}
+	}
+}
+
+// dropIdle disconnects clients that said nothing for so many ms, but not those
+// that wait for something.
+func (s *server) dropIdle(limit int64) {
+	now := s.store.clock.millis()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.clients {
+		if now-c.active.Load() > limit && !c.waits() {
+			c.Close()
+		}
+	}
+}
+
+// shutdown lets every client finish what it has begun, saves if asked to, and
+// closes done. When the dump cannot be written it reports that and goes on
+// serving those who come.
+func (s *server) shutdown(save bool) error {
+	if !s.stopping.CompareAndSwap(false, true) {
+		return errors.New("already shutting down")
+	}
+	if save {
+		if err := s.save(); err != nil {
+			s.stopping.Store(false)
+			return err
+		}
+	}
+	s.listener.Close()
+	s.mu.Lock()
+	for _, c := range s.clients {
+		c.SetReadDeadline(time.Unix(1, 0)) // whoever waits for a command wakes up, and leaves
+	}
+	s.mu.Unlock()
+	finished := make(chan struct{})
+	go func() { s.running.Wait(); close(finished) }()
+	select {
+	case <-finished:
+	case <-time.After(time.Second):
+	}
+	if save {
+		if err := s.save(); err != nil {
+			return err
+		}
+	}
+	slog.Info("Bye")
+	close(s.done)
+	return nil
+}
+
+// --- connections -------------------------------------------------------------
+
+// A conn is one client. Its goroutine reads, dispatches and replies; nobody else
+// touches its fields but those that say so.
+type conn struct {
+	net.Conn
+	server  *server
+	store   *store
+	id      int64
+	created int64 // Unix ms
+	in      *reader
+	out     writer  // replies that were not sent yet
+	req     request // of the command that runs now; made once
+	outbox  outbox
+	closing bool // to be closed when the replies are sent
+	replies replyMode
+	watcher watcher
+
+	multi   bool // between MULTI and EXEC
+	aborted bool // ... and a command there was refused
+	queue   []queued
+
+	active  atomic.Int64            // Unix ms of the last command
+	command atomic.Pointer[command] // the last command
+
+	// What other clients may ask for changes only under server.mu.
+	db       *db
+	name     string
+	lib      [2]string // name and version of the client library
+	queued   int       // commands between MULTI and EXEC, -1 outside
+	noEvict  bool
+	speaking int // RESP 2 or 3
+}
+
+// queued is a command that waits for EXEC.
+type queued struct {
+	cmd   *command
+	words []string
+}
+
+// replyMode is what CLIENT REPLY asks for.
+type replyMode int
+
+const (
+	replyOn replyMode = iota
+	replyOff
+	replySkipNext // the next command, which then becomes
+	replySkip     // this command
+)
+
+func newConn(s *server, socket net.Conn) *conn {
+	c := &conn{Conn: socket, server: s, store: s.store, created: s.store.clock.millis()}
+	c.active.Store(c.created)
+	c.in = newReader(c)
+	c.in.guest = s.config.get("requirepass") != ""
+	c.req.conn = c
+	c.db, c.queued, c.speaking = s.store.dbs[0], -1, 2
+	return c
+}
+
+// serve is the life of a connection.
+func (c *conn) serve() {
+	defer c.server.running.Done()
+	defer c.leave()
+	defer func() {
+		if bug := recover(); bug != nil {
+			slog.Error("A bug cost a client its connection", "client", c.id, "bug", bug, "stack", string(debug.Stack()))
+		}
+	}()
+	for !c.closing {
+		words, err := c.in.command()
+		if err != nil {
+			if broken := protocolError(""); errors.As(err, &broken) {
+				slog.Log(context.Background(), logLevels["verbose"], broken.Error(), "client", c.RemoteAddr())
+				c.out.err("ERR " + broken.Error())
+				c.linger()
+			} else if err == io.EOF && c.flush() == nil {
+				c.outbox.drain() // it may have stopped sending, and still read
+			}
+			return
+		}
+		c.dispatch(words)
+		if len(c.out.buf) > outputAtOnce {
+			if c.flush() != nil {
+				return
+			}
+		}
+	}
+	c.linger()
+}
+
+// Read is called by the bufio.Reader when it runs dry. The moment before we
+// wait for the client is the moment to send everything we owe it: a pipeline of
+// commands costs one write, and no reply waits for the rest of a next command.
+func (c *conn) Read(p []byte) (int, error) {
+	if len(c.out.buf) > 0 {
+		if err := c.flush(); err != nil {
+			return 0, err
+		}
+		// The reply wakes a client that runs beside us and will soon ask again.
+		// Letting other goroutines go first often saves us from falling asleep,
+		// and a read that finds nothing.
+		runtime.Gosched()
+	}
+	return c.Conn.Read(p)
+}
+
+// linger sends what is owed and waits a moment for the client to go: closing a
+// socket that holds unread input would make the other side forget our last words.
+func (c *conn) linger() {
+	if c.flush() != nil {
+		return
+	}
+	c.outbox.drain()
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		tcp.CloseWrite()
+		c.SetReadDeadline(time.Now().Add(time.Second))
+		io.CopyN(io.Discard, tcp, bulkMax)
+	}
+}
+
+// leave closes the connection and forgets it.
+func (c *conn) leave() {
+	c.Close()
+	if len(c.watcher.keys) > 0 {
+		c.store.Lock()
+		c.watcher.unwatch()
+		c.store.Unlock()
+	}
+	c.server.mu.Lock()
+	delete(c.server.clients, c.id)
+	c.server.mu.Unlock()
+}
+
+// waits tells whether the client has reason to be silent.
+func (c *conn) waits() bool { return false }
+
+// dispatch decides whether a command may run, and runs it or puts it into the
+// queue of MULTI. Whatever it decides, there is one reply.
+func (c *conn) dispatch(words []string) {
+	mark := len(c.out.buf)
+	cmd, refusal := lookup(words)
+	if cmd != nil {
+		c.command.Store(cmd)
+	}
+	c.server.commands.Add(1)
+	if refusal == "" {
+		refusal = c.mayRun(cmd)
+	}
+	switch {
+	case refusal != "":
+		c.out.err(string(refusal))
+		c.aborted = c.multi
+		if cmd != nil {
+			cmd.turns.Add(1)
+		}
+	case c.multi && cmd.flags&unqueued == 0:
+		c.enqueue(cmd, words)
+	default:
+		c.req.cmd, c.req.words = cmd, words
+		c.req.run(&c.out)
+		c.req.words = nil
+		c.active.Store(c.req.now)
+	}
+	if c.replies != replyOn {
+		c.mute(mark)
+	}
+}
+
+// mayRun returns why the command must not run now, as Redis words it.
+func (c *conn) mayRun(cmd *command) replyError {
+	switch {
+	case c.in.guest && cmd.flags&noAuth == 0:
+		return errNoAuth
+	case c.multi && cmd.flags&noMulti != 0:
+		return "ERR Command not allowed inside a transaction"
+	case cmd.flags&write != 0 && c.server.saver.failing.Load() && c.server.stopsWrites():
+		return errSaveFailed
+	}
+	return ""
+}
+
+// run runs the command under the lock that its row names. It is the only place
+// where a command takes the store's lock.
+func (r *request) run(w *writer) {
+	switch r.cmd.locks() {
+	case write:
+		r.store.Lock()
+		defer r.store.Unlock()
+	case readonly:
+		r.store.RLock()
+		defer r.store.RUnlock()
+	}
+	r.call(w)
+}
+
+func (c *conn) enqueue(cmd *command, words []string) {
+	c.queue = append(c.queue, queued{cmd, slices.Clone(words)})
+	c.setShared(func() { c.queued = len(c.queue) })
+	c.out.simple("QUEUED")
+}
+
+// setShared changes what other clients may ask for.
+func (c *conn) setShared(change func()) {
+	c.server.mu.Lock()
+	change()
+	c.server.mu.Unlock()
+}
+
+// mute takes back what the command just wrote, if CLIENT REPLY wants that.
+func (c *conn) mute(mark int) {
+	switch c.replies {
+	case replySkipNext:
+		c.replies = replySkip
+		c.out.buf = c.out.buf[:mark]
+	case replySkip:
+		c.replies = replyOn
+		c.out.buf = c.out.buf[:mark]
+	case replyOff:
+		c.out.buf = c.out.buf[:mark]
+	}
+}
+
+// --- delivery ----------------------------------------------------------------
+
+// An outbox sends what is owed to one client. The connection's own goroutine
+// writes straight to the socket as long as that takes it all at once. What the
+// socket does not take is left to a goroutine of the outbox, so that reading
+// goes on: many libraries send a whole pipeline before they read one reply, and
+// a server that waits for them to read while they wait for it to read would wait
+// for ever.
+type outbox struct {
+	mu      sync.Mutex
+	owed    []byte
+	writing bool          // somebody writes to the socket right now
+	err     error         // of the last write: nothing can be sent any more
+	patient int64         // Unix ms until which a write may block before it gives up
+	empty   chan struct{} // closed by the outbox's goroutine at its end
+}
+
+const (
+	outboxMax     = 1 << 30 // bytes owed to a client that does not read, before it is disconnected
+	blockAtMost   = 50      // ms that a write may block the reading of commands, at the least
+	blockDeadline = 1000    // ms after which it surely no longer does
+	drainTime     = 10 * time.Second
+)
+
+var errSlowClient = errors.New("client does not read its replies")
+
+// flush sends the replies in c.out, or leaves them to the outbox.
+func (c *conn) flush() error {
+	b := c.out.buf
+	if len(b) == 0 {
+		return nil
+	}
+	c.out.buf = b[:0]
+	if cap(b) > outputKept {
+		c.out.buf = nil
+	}
+	o := &c.outbox
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return o.err
+	}
+	if o.writing {
+		return c.owe(b)
+	}
+	// Moving a deadline costs as much as a small write, so it is not moved each
+	// time, but when it comes near.
+	if now := c.active.Load(); now > o.patient-blockAtMost {
+		o.patient = now + blockDeadline
+		c.SetWriteDeadline(time.Now().Add(blockDeadline * time.Millisecond))
+	}
+	o.writing = true
+	o.mu.Unlock()
+	n, err := c.Conn.Write(b)
+	o.mu.Lock()
+	o.writing = false
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	if err == nil {
+		err = c.owe(b[n:])
+	}
+	o.err = err
+	return err
+}
+
+// owe adds to what the outbox owes, whose mutex is held, and has it sent.
+func (c *conn) owe(b []byte) error {
+	o := &c.outbox
+	o.owed = append(o.owed, b...)
+	if len(o.owed) > outboxMax {
+		o.err = errSlowClient
+		c.Close()
+		return o.err
+	}
+	if len(o.owed) > 0 && !o.writing {
+		o.writing, o.empty = true, make(chan struct{})
+		c.SetWriteDeadline(time.Time{})
+		go c.deliver()
+	}
+	return nil
+}
+
+// deliver sends what the outbox owes until it owes nothing.
+func (c *conn) deliver() {
+	o := &c.outbox
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.owed) > 0 && o.err == nil {
+		b := o.owed
+		o.owed = nil
+		o.mu.Unlock()
+		_, err := c.Conn.Write(b)
+		o.mu.Lock()
+		if err != nil {
+			o.err = err
+			c.Close()
+		}
+	}
+	o.writing, o.patient = false, 0
+	close(o.empty)
+}
+
+// drain waits until nothing is owed any more, but not for ever.
+func (o *outbox) drain() {
+	o.mu.Lock()
+	busy, empty := o.writing, o.empty
+	o.mu.Unlock()
+	if busy {
+		select {
+		case <-empty:
+		case <-time.After(drainTime):
+		}
+	}
+}
+
+// --- what clients tell of each other -----------------------------------------
+
+// allClients returns the clients, oldest first.
+func (s *server) allClients() []*conn {
+	s.mu.Lock()
+	list := slices.Collect(maps.Values(s.clients))
+	s.mu.Unlock()
+	slices.SortFunc(list, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
+// countClients returns the number of clients, and how many of them wait in a
+// blocking command.
+func (s *server) countClients() (all, blocked int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.clients), 0
+}
+
+// kind is the TYPE of CLIENT LIST.
+func (c *conn) kind() string { return "normal" }
+
+// describe returns the line of a client in CLIENT LIST at now, in Unix ms.
+// server.mu is held.
+func (c *conn) describe(now int64) string {
+	flags, last := "", "NULL"
+	if c.queued >= 0 {
+		flags += "x"
+	}
+	if c.noEvict {
+		flags += "e"
+	}
+	if flags == "" {
+		flags = "N"
+	}
+	if cmd := c.command.Load(); cmd != nil {
+		last = cmd.name
+	}
+	c.outbox.mu.Lock()
+	owed := len(c.outbox.owed)
+	c.outbox.mu.Unlock()
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d "+
+		"qbuf=0 qbuf-free=%d argv-mem=0 multi-mem=0 rbs=%d rbp=0 obl=0 oll=%d omem=%d tot-mem=%d events=r cmd=%s "+
+		"user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
+		c.id, c.RemoteAddr(), c.LocalAddr(), c.name, (now-c.created)/1000, (now-c.active.Load())/1000, flags, c.db.id,
+		c.queued, bufferSize, outputKept, min(owed, 1), owed, bufferSize+owed, last, c.speaking, c.lib[0], c.lib[1])
+}
+
+// newRunID returns 40 random hexadecimal digits, by which clients tell one run
+// of a server from the next.
+func newRunID() string {
+	id := make([]byte, 20)
+	rand.Read(id)
+	return hex.EncodeToString(id)
+}

@@ -1,0 +1,403 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// How to read this file: first the format of the dump, then how it is written so
+// that a crash at any moment leaves the old or the new one, then loading, then
+// saving in the background and by itself.
+
+// --- format ------------------------------------------------------------------
+
+// A dump is a line that says what it is, a gob stream of records, and a trailer:
+// the number of records and the CRC-32C of all before it, little-endian. The
+// trailer stands at the end because a snapshot is not counted before it is
+// written; and the checksum is verified before a single record is decoded,
+// because gob trusts the lengths that it reads.
+const (
+	dumpMagic   = "redis-lite dump 1\n"
+	trailerSize = 8 + 4 // bytes
+	pieceBytes  = 16 << 20
+	pieceItems  = 1 << 12
+)
+
+var crcTable = crc32.MakeTable(crc32.Castagnoli)
+
+// A record is one key, or a piece of a large one: records that follow each
+// other with the same database and key belong together.
+type record struct {
+	DB       int
+	Key      string
+	Kind     string // what TYPE says
+	Deadline int64  // Unix ms, 0 for never
+	Items    []string
+}
+
+// snapshot calls emit for every key. The keyspace is locked for reading
+// meanwhile, so that what is emitted is the state of one moment; emit must not
+// write to a disk. It returns the changes since the last save that are in it.
+func (s *store) snapshot(emit func(record) error) (changes int64, err error) {
+	s.RLock()
+	defer s.RUnlock()
+	now := s.clock.millis()
+	for _, d := range s.dbs {
+		for key, it := range d.keys.all() {
+			if d.dead(key, now) {
+				continue
+			}
+			rec := record{DB: d.id, Key: key, Kind: it.typeName()}
+			if at := d.expires.get(key); at != nil {
+				rec.Deadline = *at
+			}
+			if err := it.pieces(rec, emit); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return s.changes, nil
+}
+
+// pieces emits the value of one key, cut where it is large.
+func (it *item) pieces(rec record, emit func(record) error) error {
+	switch v := it.object.(type) {
+	case *list:
+		for _, s := range v.all(front) {
+			if rec.Items = append(rec.Items, s); len(rec.Items) == pieceItems {
+				if err := emit(rec); err != nil {
+					return err
+				}
+				rec.Items = nil
+			}
+		}
+		if rec.Items == nil {
+			return nil
+		}
+	default:
+		size := it.length()
+		for i := 0; i < size-pieceBytes; i += pieceBytes {
+			rec.Items = []string{it.slice(i, i+pieceBytes)}
+			if err := emit(rec); err != nil {
+				return err
+			}
+		}
+		rec.Items = []string{it.slice(max(0, (size-1)/pieceBytes*pieceBytes), size)}
+	}
+	return emit(rec)
+}
+
+// restore puts a record into the keyspace, or adds it to what is there of its key.
+func (s *store) restore(rec record) error {
+	if rec.DB < 0 || rec.DB >= len(s.dbs) {
+		return fmt.Errorf("no database %d", rec.DB)
+	}
+	d := s.dbs[rec.DB]
+	it := d.keys.get(rec.Key)
+	isNew := it == nil
+	if isNew {
+		d.keys.put(rec.Key, item{access: uint32(s.clock.millis() / 1000)})
+		it = d.keys.get(rec.Key)
+		if rec.Deadline != 0 {
+			d.expires.put(rec.Key, rec.Deadline)
+		}
+	}
+	switch rec.Kind {
+	case "string":
+		if text := strings.Join(rec.Items, ""); isNew {
+			it.text = text
+		} else {
+			if it.object == nil {
+				it.object, it.text = &buffer{[]byte(it.text)}, ""
+			}
+			it.object.(*buffer).b = append(it.object.(*buffer).b, text...)
+		}
+	case "list":
+		if it.object == nil {
+			it.object = new(list)
+		}
+		for _, s := range rec.Items {
+			it.object.(*list).push(back, s)
+		}
+	default:
+		return fmt.Errorf("key %q has the unknown type %q", rec.Key, rec.Kind)
+	}
+	return nil
+}
+
+// --- saving ------------------------------------------------------------------
+
+// A saver is what a server knows of its dumps.
+type saver struct {
+	busy       atomic.Bool  // a dump is being made
+	background atomic.Int64 // Unix time at which one began in the background, or 0
+	failing    atomic.Bool  // the last one failed
+	last       atomic.Int64 // Unix time in seconds of the last good one
+	tried      atomic.Int64 // ... of the last try
+	seconds    atomic.Int64 // that the last one in the background took, -1 before the first
+	saves      atomic.Int64 // good ones
+	loaded     int          // keys found at the start
+	expired    int          // ... that were dead already, and dropped
+}
+
+var errSaving = errors.New("Background save already in progress")
+
+// save writes the dump: into a temporary file beside it, which then takes its
+// name, so that there is a whole dump at any moment.
+func (s *server) save() error {
+	if !s.saver.busy.CompareAndSwap(false, true) {
+		return errSaving
+	}
+	defer s.saver.busy.Store(false)
+	return s.saveNow()
+}
+
+func (s *server) saveNow() error {
+	began := time.Now()
+	s.saver.tried.Store(began.Unix())
+	var b bytes.Buffer
+	changes, err := s.store.encode(&b)
+	path := filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
+	if err == nil {
+		err = writeFile(path, b.Bytes())
+	}
+	s.saver.failing.Store(err != nil)
+	if err != nil {
+		slog.Error("Saving failed", "err", err)
+		return err
+	}
+	s.store.Lock()
+	s.store.changes -= changes
+	s.store.Unlock()
+	s.saver.last.Store(time.Now().Unix())
+	s.saver.saves.Add(1)
+	slog.Info("DB saved on disk", "path", path, "bytes", b.Len(), "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// encode writes the dump into b, and returns the changes that it has in it since
+// the last.
+func (s *store) encode(b *bytes.Buffer) (changes int64, err error) {
+	b.WriteString(dumpMagic)
+	enc, n := gob.NewEncoder(b), uint64(0)
+	changes, err = s.snapshot(func(rec record) error {
+		n++
+		return enc.Encode(rec)
+	})
+	if err != nil {
+		return 0, err
+	}
+	trailer := binary.LittleEndian.AppendUint64(nil, n)
+	b.Write(trailer)
+	b.Write(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b.Bytes(), crcTable)))
+	return changes, nil
+}
+
+// writeFile puts b under path so that a crash leaves the old file or the new one.
+func writeFile(path string, b []byte) (err error) {
+	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes a rename survive a loss of power. Not every system can.
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// --- loading -----------------------------------------------------------------
+
+// load reads the dump, if there is one, and returns the number of keys. An error
+// means that the file does not verify: it is left as it is.
+func (s *server) load() (keys int, err error) {
+	path := filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		s.saver.last.Store(s.started.Unix())
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	if err := s.readDump(f); err != nil {
+		return 0, fmt.Errorf("cannot load %s: %w. It was left as it is; move it away to start without it", path, err)
+	}
+	if info, err := f.Stat(); err == nil {
+		s.saver.last.Store(info.ModTime().Unix())
+	}
+	for _, d := range s.store.dbs {
+		keys += d.keys.len()
+	}
+	s.saver.loaded = keys
+	return keys, nil
+}
+
+func (s *server) readDump(f *os.File) error {
+	count, size, err := verifyDump(f)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Seek(int64(len(dumpMagic)), io.SeekStart); err != nil {
+		return err
+	}
+	dec, now := gob.NewDecoder(bufio.NewReader(io.LimitReader(f, size))), s.store.clock.millis()
+	for n := uint64(0); ; n++ {
+		var rec record
+		err := dec.Decode(&rec)
+		if err == io.EOF && n == count {
+			return nil
+		}
+		if err == io.EOF {
+			return fmt.Errorf("it has %d records and should have %d", n, count)
+		}
+		if err != nil {
+			return err
+		}
+		if rec.Deadline != 0 && rec.Deadline <= now {
+			s.saver.expired++
+			continue
+		}
+		if err := s.store.restore(rec); err != nil {
+			return err
+		}
+	}
+}
+
+// verifyDump checks the first line and the trailer. It returns the number of
+// records and the length in bytes of the gob stream between the two.
+func verifyDump(f io.ReadSeeker) (records uint64, size int64, err error) {
+	magic := make([]byte, len(dumpMagic))
+	if _, err := io.ReadFull(f, magic); err != nil || string(magic) != dumpMagic {
+		return 0, 0, errors.New("it is no dump of this version of Redis Lite")
+	}
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, 0, err
+	}
+	size = end - int64(len(dumpMagic)) - trailerSize
+	if size < 0 {
+		return 0, 0, errors.New("it was cut off")
+	}
+	if _, err = f.Seek(0, io.SeekStart); err != nil {
+		return 0, 0, err
+	}
+	crc := crc32.New(crcTable)
+	if _, err = io.CopyN(crc, f, end-trailerSize); err != nil {
+		return 0, 0, err
+	}
+	var trailer [trailerSize]byte
+	if _, err = io.ReadFull(f, trailer[:]); err != nil {
+		return 0, 0, err
+	}
+	crc.Write(trailer[:8])
+	if crc.Sum32() != binary.LittleEndian.Uint32(trailer[8:]) {
+		return 0, 0, errors.New("its checksum does not match, it is damaged")
+	}
+	return binary.LittleEndian.Uint64(trailer[:8]), size, nil
+}
+
+// --- saving by itself --------------------------------------------------------
+
+// saveInBackground starts a save. It is an error when one is under way.
+func (s *server) saveInBackground() error {
+	if !s.saver.busy.CompareAndSwap(false, true) {
+		return errSaving
+	}
+	began := time.Now()
+	s.saver.background.Store(began.Unix())
+	go func() {
+		defer s.saver.busy.Store(false)
+		defer s.saver.background.Store(0)
+		s.saveNow()
+		s.saver.seconds.Store(int64(time.Since(began).Seconds()))
+	}()
+	return nil
+}
+
+// A savePoint says: after so many seconds, if there were so many changes.
+type savePoint struct{ seconds, changes int64 }
+
+func parseSavePoints(v string) (points []savePoint, err error) {
+	words := strings.Fields(v)
+	if len(words)%2 != 0 {
+		return nil, errSavePoints
+	}
+	for i := 0; i < len(words); i += 2 {
+		seconds, ok := parseInt(words[i])
+		changes, ok2 := parseInt(words[i+1])
+		if !ok || !ok2 || seconds < 1 || changes < 0 {
+			return nil, errSavePoints
+		}
+		points = append(points, savePoint{seconds, changes})
+	}
+	return points, nil
+}
+
+var errSavePoints = errors.New("Invalid save parameters")
+
+// saveIfDue saves in the background when a save point has come. After a failure
+// it waits a little before it tries again, as Redis does.
+func (s *server) saveIfDue() {
+	const retry = 5 // seconds
+	s.store.RLock()
+	changes := s.store.changes
+	s.store.RUnlock()
+	now := time.Now().Unix()
+	if s.saver.failing.Load() && now-s.saver.tried.Load() < retry {
+		return
+	}
+	points, _ := parseSavePoints(s.config.get("save"))
+	for _, p := range points {
+		if changes >= max(p.changes, 1) && now-s.saver.last.Load() > p.seconds {
+			slog.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.changes, p.seconds))
+			s.saveInBackground()
+			return
+		}
+	}
+}
+
+// stopsWrites tells whether writes are refused because saving fails.
+func (s *server) stopsWrites() bool {
+	return s.config.get("save") != "" && s.config.get("stop-writes-on-bgsave-error") == "yes"
+}

@@ -1,0 +1,753 @@
+package main
+
+import (
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// How to read this file: first the containers (dict, deque), which know nothing
+// of Redis; then the keyspace made of them: item, db and store; then expiry,
+// and at the end the algorithms that handlers call: patterns, ranges, LCS.
+// Nothing here knows the network or the protocol.
+
+// --- dict: a map that can be scanned and drawn from --------------------------
+
+// A dict is a map from string to V that also keeps its entries in a row, so that
+// it can pick one at random in O(1) and be scanned with a cursor; a Go map can do
+// neither. The row is cut into pages, because doubling one slice of ten million
+// entries would stop the server for as long as the copying takes.
+type dict[V any] struct {
+	index map[string]int32 // where each key stands; nil while there are few: they are searched
+	pages [][]entry[V]     // all full but the last
+	n     int
+	peak  int // the most entries since the index was made: a Go map never shrinks
+}
+
+type entry[V any] struct {
+	key   string
+	value V
+}
+
+const (
+	pageBits  = 9
+	pageSize  = 1 << pageBits // entries
+	fewKeys   = 12            // entries up to which searching beats hashing, and takes no memory
+	shrinkMax = 1 << 16       // entries whose index is made anew without anybody noticing
+)
+
+func (d *dict[V]) len() int { return d.n }
+
+func (d *dict[V]) at(i int) *entry[V] { return &d.pages[i>>pageBits][i&(pageSize-1)] }
+
+// where returns the place of key, or -1.
+func (d *dict[V]) where(key string) int {
+	if d.index != nil {
+		if i, ok := d.index[key]; ok {
+			return int(i)
+		}
+		return -1
+	}
+	if d.n > 0 {
+		for i := range d.pages[0] {
+			if d.pages[0][i].key == key {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// get returns the value of key in place, or nil. The pointer is good until an
+// entry is added or removed.
+func (d *dict[V]) get(key string) *V {
+	if i := d.where(key); i >= 0 {
+		return &d.at(i).value
+	}
+	return nil
+}
+
+func (d *dict[V]) has(key string) bool { return d.where(key) >= 0 }
+
+// put sets the value of key and tells whether key is new.
+func (d *dict[V]) put(key string, v V) bool {
+	if old := d.get(key); old != nil {
+		*old = v
+		return false
+	}
+	last := d.n >> pageBits
+	if last == len(d.pages) {
+		d.pages = append(d.pages, nil)
+		if last > 0 { // there will be many: one allocation instead of nine
+			d.pages[last] = make([]entry[V], 0, pageSize)
+		}
+	}
+	d.pages[last] = append(d.pages[last], entry[V]{key, v})
+	if d.index != nil {
+		d.index[key] = int32(d.n)
+	}
+	d.n++
+	d.peak = max(d.peak, d.n)
+	if d.index == nil && d.n > fewKeys {
+		d.reindex()
+	}
+	return true
+}
+
+// remove takes key out and returns its value. The last entry moves into the hole.
+func (d *dict[V]) remove(key string) (v V, ok bool) {
+	i := d.where(key)
+	if i < 0 {
+		return v, false
+	}
+	v = d.at(i).value
+	last := d.n - 1
+	if d.index != nil {
+		delete(d.index, key)
+		if i != last {
+			d.index[d.at(last).key] = int32(i)
+		}
+	}
+	*d.at(i) = *d.at(last)
+	*d.at(last) = entry[V]{}
+	page := &d.pages[last>>pageBits]
+	*page = (*page)[:last&(pageSize-1)]
+	if len(*page) == 0 {
+		d.pages = d.pages[:last>>pageBits]
+		*page = nil
+	}
+	d.n = last
+	if d.peak > 8*d.n && d.n <= shrinkMax {
+		d.reindex()
+	}
+	return v, true
+}
+
+// reindex makes the index anew, as small as the entries allow.
+func (d *dict[V]) reindex() {
+	d.peak = max(d.n, fewKeys)
+	d.index = nil
+	if d.n <= fewKeys {
+		return
+	}
+	d.index = make(map[string]int32, d.n)
+	for i := range d.n {
+		d.index[d.at(i).key] = int32(i)
+	}
+}
+
+// all ranges over the entries. A loop that removes or adds must not use it.
+func (d *dict[V]) all() iter.Seq2[string, *V] {
+	return func(yield func(string, *V) bool) {
+		for _, page := range d.pages {
+			for i := range page {
+				if !yield(page[i].key, &page[i].value) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// random returns an entry, each with the same probability. The dict is not empty.
+func (d *dict[V]) random() *entry[V] { return d.at(rand.IntN(d.n)) }
+
+// scan calls visit for about count entries and returns the cursor to go on
+// from; both begin and end are cursor 0. What is there throughout a scan is
+// visited. It works because the scan walks down: the only entry that ever moves
+// is the last, and only into a lower place, so that whatever was not yet visited
+// stays below the cursor.
+func (d *dict[V]) scan(cursor uint64, count int, visit func(key string, v *V)) uint64 {
+	i := d.n
+	if cursor > 0 {
+		i = int(min(cursor, uint64(d.n)))
+	}
+	for ; i > 0 && count > 0; count-- {
+		i--
+		e := d.at(i)
+		visit(e.key, &e.value)
+	}
+	return uint64(i)
+}
+
+// --- deque: a list with two ends ---------------------------------------------
+
+// A deque is a ring: both ends and any index are O(1), the middle is O(n).
+type deque struct {
+	ring []string
+	head int // where the first element stands
+	n    int
+}
+
+// end is one of the two ends of a deque.
+type end int
+
+const (
+	front end = iota
+	back
+)
+
+func (q *deque) len() int { return q.n }
+
+// at returns the place of element i, 0 being the first.
+func (q *deque) at(i int) *string {
+	i += q.head
+	if i >= len(q.ring) {
+		i -= len(q.ring)
+	}
+	return &q.ring[i]
+}
+
+func (q *deque) push(where end, s string) {
+	if q.n == len(q.ring) {
+		q.resize(q.n + max(4, q.n/2))
+	}
+	q.n++
+	if where == front {
+		q.head--
+		if q.head < 0 {
+			q.head += len(q.ring)
+		}
+		q.ring[q.head] = s
+	} else {
+		*q.at(q.n - 1) = s
+	}
+}
+
+// pop takes the element at one end. The deque is not empty.
+func (q *deque) pop(where end) string {
+	i := 0
+	if where == back {
+		i = q.n - 1
+	}
+	p := q.at(i)
+	s := *p
+	*p = ""
+	q.n--
+	if where == front {
+		q.head++
+		if q.head == len(q.ring) {
+			q.head = 0
+		}
+	}
+	if len(q.ring) > 16 && q.n < len(q.ring)/4 {
+		q.resize(q.n + q.n/2)
+	}
+	return s
+}
+
+func (q *deque) resize(size int) {
+	ring := make([]string, size)
+	if wrapped := q.head + q.n - len(q.ring); wrapped > 0 {
+		copied := copy(ring, q.ring[q.head:])
+		copy(ring[copied:], q.ring[:wrapped])
+	} else {
+		copy(ring, q.ring[q.head:q.head+q.n])
+	}
+	q.ring, q.head = ring, 0
+}
+
+// all ranges over the elements from the first to the last, or backwards.
+func (q *deque) all(from end) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		for k := range q.n {
+			i := k
+			if from == back {
+				i = q.n - 1 - k
+			}
+			if !yield(i, *q.at(i)) {
+				return
+			}
+		}
+	}
+}
+
+// insert puts s before element i; i may be the length.
+func (q *deque) insert(i int, s string) {
+	q.push(back, s)
+	for k := q.n - 1; k > i; k-- {
+		*q.at(k) = *q.at(k - 1)
+	}
+	*q.at(i) = s
+}
+
+// keep drops all elements but those from i up to and without j.
+func (q *deque) keep(i, j int) {
+	for range q.n - j {
+		q.pop(back)
+	}
+	for range i {
+		q.pop(front)
+	}
+}
+
+// drop removes up to most elements equal to s, beginning at one end, and returns
+// how many it removed.
+func (q *deque) drop(s string, from end, most int) int {
+	kept, removed := 0, 0
+	for i, e := range q.all(from) { // the kept move towards the end where we began
+		if e == s && removed < most {
+			removed++
+			continue
+		}
+		to := kept
+		if from == back {
+			to = q.n - 1 - kept
+		}
+		if to != i {
+			*q.at(to) = e
+		}
+		kept++
+	}
+	for range removed {
+		q.pop(1 - from)
+	}
+	return removed
+}
+
+func (q *deque) clone() container {
+	c := &deque{}
+	if q.n > 0 {
+		c.n = q.n
+		c.ring = make([]string, q.n)
+		for i, s := range q.all(front) {
+			c.ring[i] = s
+		}
+	}
+	return c
+}
+
+// --- keyspace ----------------------------------------------------------------
+
+// An item is the value of a key. Most are strings, and an immutable Go string can
+// be in a reply and in a snapshot at once without a copy; it stands in the item
+// itself, so that SET makes one object and GET follows one pointer.
+type item struct {
+	text   string    // the string, while object is nil
+	object container // anything else
+	access uint32    // Unix time in seconds of the last access; atomic, readers set it
+}
+
+// A container is a value that is edited in place.
+type container interface {
+	len() int         // in elements; a key whose container is empty is removed
+	clone() container // a copy that shares nothing that can change
+}
+
+// A buffer is a string from the moment on when it is edited in place (APPEND,
+// SETRANGE, SETBIT): one bit of 64 MB costs what one bit of 64 bytes costs.
+type buffer struct{ b []byte }
+
+func (t *buffer) len() int         { return len(t.b) }
+func (t *buffer) clone() container { return &buffer{append([]byte(nil), t.b...)} }
+
+type list = deque
+
+// typeName is what TYPE says.
+func (it *item) typeName() string {
+	switch it.object.(type) {
+	case nil, *buffer:
+		return "string"
+	case *list:
+		return "list"
+	}
+	panic("an item of a type without a name")
+}
+
+// string returns the whole string, which the item must be.
+func (it *item) string() string {
+	if t, ok := it.object.(*buffer); ok {
+		return string(t.b)
+	}
+	return it.text
+}
+
+// length and slice look at a string without copying all of it. 0 <= i <= j <= length.
+func (it *item) length() int {
+	if it.object != nil {
+		return it.object.len()
+	}
+	return len(it.text)
+}
+
+func (it *item) slice(i, j int) string {
+	if t, ok := it.object.(*buffer); ok {
+		return string(t.b[i:j])
+	}
+	return it.text[i:j]
+}
+
+// A db is one of the 16 keyspaces.
+type db struct {
+	id       int
+	keys     dict[item]
+	expires  dict[int64]           // deadline in Unix ms, for keys that have one
+	watchers map[string][]*watched // who asked with WATCH to hear of a change
+	ttl      int64                 // average ms to live of what the sampler saw last
+}
+
+// A store is the whole data set. Only dispatch, the sampler and the snapshot
+// lock it: for writing to change anything but atomics, for reading to look.
+type store struct {
+	sync.RWMutex
+	dbs     []*db
+	clock   clock
+	changes int64 // since the last save
+	expired atomic.Int64
+}
+
+func newStore() *store {
+	s := &store{dbs: make([]*db, databases)}
+	for i := range s.dbs {
+		s.dbs[i] = &db{id: i}
+	}
+	return s
+}
+
+const databases = 16
+
+// A clock tells the time. A test can move it instead of sleeping.
+type clock struct{ ahead atomic.Int64 } // microseconds
+
+// micros returns the Unix time in microseconds.
+func (c *clock) micros() int64 { return time.Now().UnixMicro() + c.ahead.Load() }
+
+// millis returns the Unix time in milliseconds.
+func (c *clock) millis() int64 { return c.micros() / 1000 }
+
+// dead tells whether key has a deadline that has passed.
+func (d *db) dead(key string, now int64) bool {
+	if d.expires.len() == 0 {
+		return false
+	}
+	at := d.expires.get(key)
+	return at != nil && *at <= now
+}
+
+// find returns the item of a key that is alive, else nil. It changes nothing but
+// the access clock, so that readers may call it.
+func (d *db) find(key string, now int64) *item {
+	it := d.keys.get(key)
+	if it == nil || d.dead(key, now) {
+		return nil
+	}
+	it.touch(now)
+	return it
+}
+
+// touch notes an access at now, in Unix ms.
+func (it *item) touch(now int64) {
+	if s := uint32(now / 1000); atomic.LoadUint32(&it.access) != s {
+		atomic.StoreUint32(&it.access, s)
+	}
+}
+
+// set gives key a value in place of any other, and leaves its deadline alone.
+func (d *db) set(key string, text string, object container, now int64) {
+	d.keys.put(key, item{text, object, uint32(now / 1000)})
+}
+
+// remove takes key out, with its deadline, and tells whether it was there.
+func (d *db) remove(key string) bool {
+	if d.expires.len() > 0 {
+		d.expires.remove(key)
+	}
+	_, ok := d.keys.remove(key)
+	return ok
+}
+
+// A watcher is a client between WATCH and EXEC.
+type watcher struct {
+	broken bool // something that it watches has changed
+	keys   []*watched
+}
+
+// watched is one key of a watcher.
+type watched struct {
+	by   *watcher
+	db   *db
+	key  string
+	dead bool // it had expired already, and so its removal is no change
+}
+
+// watch makes w hear of changes to key.
+func (d *db) watch(w *watcher, key string, now int64) {
+	for _, k := range w.keys {
+		if k.db == d && k.key == key {
+			return
+		}
+	}
+	if d.watchers == nil {
+		d.watchers = make(map[string][]*watched)
+	}
+	k := &watched{w, d, key, d.dead(key, now)}
+	d.watchers[key] = append(d.watchers[key], k)
+	w.keys = append(w.keys, k)
+}
+
+// unwatch makes w hear of nothing any more.
+func (w *watcher) unwatch() {
+	for _, k := range w.keys {
+		list := k.db.watchers[k.key]
+		list = slices.DeleteFunc(list, func(other *watched) bool { return other == k })
+		if len(list) == 0 {
+			delete(k.db.watchers, k.key)
+		} else {
+			k.db.watchers[k.key] = list
+		}
+	}
+	w.keys, w.broken = nil, false
+}
+
+// intact tells whether nothing that w watches has changed or expired.
+func (w *watcher) intact(now int64) bool {
+	for _, k := range w.keys {
+		if !k.dead && k.db.keys.has(k.key) && k.db.dead(k.key, now) {
+			return false
+		}
+	}
+	return !w.broken
+}
+
+// touched tells the watchers of key that it has changed.
+func (d *db) touched(key string) {
+	for _, k := range d.watchers[key] {
+		if k.dead && !d.keys.has(key) { // gone long before it was removed
+			k.dead = false
+		} else {
+			k.by.broken = true
+		}
+	}
+}
+
+// replace gives d the keys and deadlines of other, as SWAPDB does, or none
+// (other is nil), as FLUSHDB does: in no time, for the garbage collector does the
+// rest. Watchers stay, and hear of what changed for them.
+func (d *db) replace(other *db, now int64) {
+	old := *d
+	d.keys, d.expires = dict[item]{}, dict[int64]{}
+	if other != nil {
+		d.keys, d.expires, d.ttl = other.keys, other.expires, other.ttl
+	}
+	for key, list := range d.watchers {
+		for _, k := range list {
+			switch {
+			case k.dead:
+				k.dead = d.dead(key, now)
+				k.by.broken = k.by.broken || d.keys.has(key) && !k.dead
+			case !old.keys.has(key) && d.dead(key, now):
+				k.dead = true
+			case old.keys.has(key) || d.keys.has(key):
+				k.by.broken = true
+			}
+		}
+	}
+}
+
+// --- expiry ------------------------------------------------------------------
+
+// The sampler's measure, as in Redis: ten rounds a second; in each it looks at 20
+// random keys with a deadline at a time, and goes on while more than a tenth of
+// them were dead and the time is not used up.
+const (
+	samplerPause = 100 * time.Millisecond
+	samplerTime  = 25 * time.Millisecond
+	samplerKeys  = 20
+)
+
+// sample removes some expired keys: a constant amount of work, whatever the
+// number of keys. It lets go of the lock between two looks.
+func (s *store) sample() {
+	began := time.Now()
+	for _, d := range s.dbs {
+		for d.sampleOnce(s) && time.Since(began) < samplerTime {
+		}
+	}
+}
+
+// sampleOnce looks at a few keys and tells whether looking again pays.
+func (d *db) sampleOnce(s *store) (again bool) {
+	s.Lock()
+	defer s.Unlock()
+	now, dead, ttl := s.clock.millis(), 0, int64(0)
+	looks := min(samplerKeys, d.expires.len())
+	for range looks {
+		if d.expires.len() == 0 {
+			break
+		}
+		e := d.expires.random()
+		if e.value > now {
+			ttl += e.value - now
+			continue
+		}
+		s.expire(d, e.key)
+		dead++
+	}
+	if alive := looks - dead; alive > 0 {
+		d.ttl = ttl / int64(alive)
+	}
+	return dead > looks/10
+}
+
+// expire removes a key whose time has come.
+func (s *store) expire(d *db, key string) {
+	d.remove(key)
+	s.expired.Add(1)
+}
+
+// --- patterns and ranges -----------------------------------------------------
+
+// match tells whether s matches a glob-style pattern as KEYS has it: * ? [a-z]
+// [^a] and \ before a byte that means itself. It looks back to the last * only,
+// so that no pattern takes more than len(pattern) * len(s) steps.
+func match(pattern, s string) bool {
+	p, i := 0, 0
+	star, mark := -1, 0 // where the last * stands, and what it stands for ends
+	for i < len(s) {
+		if p < len(pattern) && pattern[p] == '*' {
+			star, mark = p, i
+			p++
+			continue
+		}
+		if size, ok := matchOne(pattern[p:], s[i]); ok {
+			p += size
+			i++
+			continue
+		}
+		if star < 0 {
+			return false
+		}
+		mark++
+		p, i = star+1, mark
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// matchOne matches one byte with the beginning of a pattern, and tells how long
+// that beginning is. A class without its ] ends with the pattern, as in Redis.
+func matchOne(pattern string, c byte) (size int, ok bool) {
+	if pattern == "" {
+		return 0, false
+	}
+	switch pattern[0] {
+	case '?':
+		return 1, true
+	case '\\':
+		if len(pattern) > 1 {
+			return 2, pattern[1] == c
+		}
+	case '[':
+		p := 1
+		not := p < len(pattern) && pattern[p] == '^'
+		if not {
+			p++
+		}
+		found := false
+		for ; p < len(pattern) && pattern[p] != ']'; p++ {
+			if pattern[p] == '\\' && p+1 < len(pattern) {
+				p++
+				found = found || pattern[p] == c
+			} else if p+2 < len(pattern) && pattern[p+1] == '-' {
+				low, high := pattern[p], pattern[p+2]
+				found = found || min(low, high) <= c && c <= max(low, high)
+				p += 2
+			} else {
+				found = found || pattern[p] == c
+			}
+		}
+		return min(p+1, len(pattern)), found != not
+	}
+	return 1, pattern[0] == c
+}
+
+// span turns the indexes of a range, inclusive and from the end when negative,
+// into the half-open 0 <= i <= j <= n.
+func span(start, stop int64, n int) (i, j int) {
+	size := int64(n)
+	if start < 0 {
+		start = max(start+size, 0)
+	}
+	if stop < 0 {
+		stop += size
+	}
+	stop = min(stop, size-1)
+	if start > stop {
+		return 0, 0
+	}
+	return int(start), int(stop) + 1
+}
+
+// positions returns where s stands in a list: from the rank-th match on (from the
+// end when negative), at most limit of them, after looking at no more than most
+// elements; 0 is no limit.
+func positions(l *list, s string, rank int64, limit, most int64) (found []int) {
+	from, skip := front, rank-1
+	if rank < 0 {
+		from, skip = back, -rank-1
+	}
+	looked := int64(0)
+	for i, e := range l.all(from) {
+		if looked++; most > 0 && looked > most {
+			break
+		}
+		if e != s {
+			continue
+		}
+		if skip--; skip >= 0 {
+			continue
+		}
+		if found = append(found, i); limit > 0 && int64(len(found)) == limit {
+			break
+		}
+	}
+	return found
+}
+
+// commonRun is a piece of a common subsequence that stands in both strings in one run.
+type commonRun struct{ a, b, size int }
+
+// longestCommonSubsequence takes time and memory in the product of both lengths.
+// The runs come from the last to the first.
+func longestCommonSubsequence(a, b string) (common string, runs []commonRun) {
+	width := len(b) + 1
+	best := make([]uint32, (len(a)+1)*width) // best[i*width+j]: for the first i and j bytes
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j < width; j++ {
+			at := i*width + j
+			if a[i-1] == b[j-1] {
+				best[at] = best[at-width-1] + 1
+			} else {
+				best[at] = max(best[at-width], best[at-1])
+			}
+		}
+	}
+	text := make([]byte, best[len(best)-1])
+	open := false // the last of runs reaches down to here
+	for i, j, k := len(a), len(b), len(text); i > 0 && j > 0; {
+		switch at := i*width + j; {
+		case a[i-1] == b[j-1]:
+			i, j, k = i-1, j-1, k-1
+			text[k] = a[i]
+			if !open {
+				runs, open = append(runs, commonRun{}), true
+			}
+			runs[len(runs)-1] = commonRun{i, j, runs[len(runs)-1].size + 1}
+		case best[at-width] > best[at-1]:
+			i, open = i-1, false
+		default:
+			j, open = j-1, false
+		}
+	}
+	return string(text), runs
+}
+
+// grow makes the buffer at least n bytes long, the new ones 0.
+func (t *buffer) grow(n int) {
+	if n > len(t.b) {
+		t.b = append(t.b, make([]byte, n-len(t.b))...)
+	}
+}
