@@ -596,6 +596,7 @@ func (d *db) sampleOnce(s *store) (again bool) {
 // expire removes a key whose time has come.
 func (s *store) expire(d *db, key string) {
 	d.remove(key)
+	d.touched(key)
 	s.expired.Add(1)
 }
 
