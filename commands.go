@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -218,7 +219,7 @@ var table = []group{
 		{"BGSAVE [SCHEDULE]", "Saves the keyspace in the background.",
 			admin | noscript | noAsyncLoading, noKeys, cmdBGSave},
 		{"CLUSTER subcommand [argument ...]", "Says that this is no cluster.", anytime, noKeys, cmdCluster},
-		{"COMMAND", "Describes all commands.", anytime, noKeys, cmdCommand},
+		{"COMMAND", "Describes all commands.", anytime, noKeys, cmdCommandInfo},
 		{"COMMAND COUNT", "Counts the commands.", anytime, noKeys, cmdCommandCount},
 		{"COMMAND DOCS [command-name [command-name ...]]", "Documents commands.", anytime, noKeys, cmdCommandDocs},
 		{"COMMAND GETKEYS command [arg ...]", "Finds the keys in a command.", anytime, noKeys, cmdCommandGetKeys},
@@ -459,7 +460,9 @@ func (r *request) call(w *writer) {
 		r.clock = r.store.clock.micros()
 		r.cmd.calls.Add(1)
 		r.cmd.usec.Add(r.clock - began)
-		r.active.Store(r.now)
+		if r.active.Load() != r.now { // a look costs less than an atomic write
+			r.active.Store(r.now)
+		}
 	}()
 	r.cmd.run(w, r)
 }
@@ -774,21 +777,8 @@ func cmdHello(w *writer, r *request) {
 		w.resp3 = dialect == 3
 		r.setShared(func() { r.speaking = int(dialect) })
 	}
-	w.mapOf(7)
-	w.bulk("server")
-	w.bulk("redis")
-	w.bulk("version")
-	w.bulk(redisVersion)
-	w.bulk("proto")
-	w.int(r.speaking)
-	w.bulk("id")
-	w.int64(r.id)
-	w.bulk("mode")
-	w.bulk("standalone")
-	w.bulk("role")
-	w.bulk("master")
-	w.bulk("modules")
-	w.array(0)
+	w.any(fields{"server", "redis", "version", redisVersion, "proto", r.speaking, "id", r.id,
+		"mode", "standalone", "role", "master", "modules", []any{}})
 }
 
 // isLabel tells whether a client may call itself or its library s: no space, no
@@ -2159,7 +2149,7 @@ func cmdConfigSet(w *writer, r *request) {
 
 func cmdConfigResetStat(w *writer, r *request) {
 	s := r.server
-	for _, n := range []*atomic.Int64{&s.hits, &s.misses, &s.accepted, &s.refused, &s.commands, &s.store.expired} {
+	for _, n := range []*atomic.Int64{&s.hits, &s.misses, &s.accepted, &s.refused, &s.store.expired} {
 		n.Store(0)
 	}
 	for _, c := range allCommands() {
@@ -2291,7 +2281,7 @@ func infoPersistence(r *request, put func(string, any)) {
 func infoStats(r *request, put func(string, any)) {
 	s := r.server
 	put("total_connections_received", s.accepted.Load())
-	put("total_commands_processed", s.commands.Load())
+	put("total_commands_processed", totalCalls())
 	put("instantaneous_ops_per_sec", s.speed.Load())
 	put("rejected_connections", s.refused.Load())
 	put("expired_keys", s.store.expired.Load())
@@ -2325,96 +2315,107 @@ func infoCommandstats(r *request, put func(string, any)) {
 	}
 }
 
-// allCommands returns every command and subcommand, in the order of their names.
-func allCommands() []*command {
-	var list []*command
+// totalCalls returns how many commands have run.
+func totalCalls() (n int64) {
+	for _, c := range allCommands() {
+		n += c.calls.Load()
+	}
+	return n
+}
+
+// allCommands returns the commands in the order of their names, each with its
+// subcommands behind it.
+var allCommands = sync.OnceValue(func() (list []*command) {
 	for name, c := range commands {
-		if name != c.name {
-			continue // the same in capitals
+		if name == c.name { // and not the same in capitals
+			list = append(append(list, c), c.subcommands()...)
 		}
-		list = append(list, c)
-		for word, sub := range c.subs {
-			if word == strings.ToLower(word) {
-				list = append(list, sub)
-			}
+	}
+	slices.SortFunc(list, func(a, b *command) int { return strings.Compare(a.name, b.name) })
+	return list
+})
+
+func (c *command) subcommands() (list []*command) {
+	for word, sub := range c.subs {
+		if strings.HasSuffix(sub.name, "|"+word) {
+			list = append(list, sub)
 		}
 	}
 	slices.SortFunc(list, func(a, b *command) int { return strings.Compare(a.name, b.name) })
 	return list
 }
 
+// topCommands returns the commands without their subcommands.
+func topCommands() (list []*command) {
+	for _, c := range allCommands() {
+		if !strings.Contains(c.name, "|") {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
 // --- COMMAND -----------------------------------------------------------------
 
-func cmdCommandCount(w *writer, r *request) {
-	w.int(len(topCommands()))
-}
+func cmdCommandCount(w *writer, r *request) { w.int(len(topCommands())) }
 
-// topCommands returns the commands without their subcommands.
-func topCommands() []*command {
-	return slices.DeleteFunc(allCommands(), func(c *command) bool { return strings.Contains(c.name, "|") })
-}
-
-// named finds a command by the name that COMMAND INFO uses: "get" or "config|set".
-func named(name string) *command {
-	first, second, isSub := strings.Cut(strings.ToLower(name), "|")
-	c := commands[first]
-	if isSub && c != nil {
-		return c.subs[second]
+// selected returns the commands that the arguments name, like "get" or
+// "config|set", nil for each that there is not; all when there are no arguments.
+func (r *request) selected() (list []*command) {
+	if !r.more() {
+		return topCommands()
 	}
-	return c
-}
-
-func cmdCommand(w *writer, r *request) {
-	list := topCommands()
-	w.array(len(list))
-	for _, c := range list {
-		c.info(w)
+	for _, name := range r.rest() {
+		first, second, isSub := strings.Cut(strings.ToLower(name), "|")
+		c := commands[first]
+		if isSub && c != nil {
+			c = c.subs[second]
+		}
+		list = append(list, c)
 	}
+	return list
 }
 
 func cmdCommandInfo(w *writer, r *request) {
-	if !r.more() {
-		cmdCommand(w, r)
-		return
-	}
-	names := r.rest()
-	w.array(len(names))
-	for _, name := range names {
-		if c := named(name); c != nil {
-			c.info(w)
+	list := r.selected()
+	w.array(len(list))
+	for _, c := range list {
+		if c != nil {
+			w.any(c.info())
 		} else {
 			w.nullArray()
 		}
 	}
 }
 
-// flagList returns the names of the flags.
-func (c *command) flagList() (list []string) {
+// info is what COMMAND INFO says of a command.
+func (c *command) info() []any {
+	var flags names
 	for i, name := range flagNames {
 		if c.flags&(1<<i) != 0 {
-			list = append(list, name)
+			flags = append(flags, name)
 		}
 	}
-	return list
+	subs := []any{}
+	for _, sub := range c.subcommands() {
+		subs = append(subs, sub.info())
+	}
+	return []any{c.name, c.arity, flags, c.keys.first, c.keys.last, c.keys.step, c.categories(), []any{},
+		c.keySpecs(), subs}
 }
 
 // categories returns the ACL categories, which follow from group and flags.
-func (c *command) categories() (list []string) {
+func (c *command) categories() (list names) {
 	add := func(when bool, name string) {
 		if when {
 			list = append(list, "@"+name)
 		}
 	}
-	add(c.group == "generic" && c.name != "wait", "keyspace")
-	add(c.flags&readonly != 0 && c.flags&write == 0, "read")
+	add(c.group == "generic", "keyspace")
+	add(c.flags&readonly != 0, "read")
 	add(c.flags&write != 0, "write")
-	kind := map[string]string{"sorted-set": "sortedset", "transactions": "transaction", "server": "", "generic": "",
-		"connection": "connection", "pubsub": "pubsub"}
-	name, special := kind[c.group]
-	if !special {
-		name = c.group
-	}
-	add(name != "", name)
+	name := strings.TrimSuffix(strings.ReplaceAll(c.group, "-", ""), "s") // as in transactions
+	add(c.group != "generic" && c.group != "server", name)
 	add(c.flags&admin != 0, "admin")
 	add(c.flags&admin != 0, "dangerous")
 	add(c.flags&blocking != 0, "blocking")
@@ -2423,119 +2424,57 @@ func (c *command) categories() (list []string) {
 	return list
 }
 
-func (w *writer) simples(list []string) {
-	w.set(len(list))
-	for _, s := range list {
-		w.simple(s)
-	}
-}
-
-// info writes what COMMAND INFO says of a command.
-func (c *command) info(w *writer) {
-	w.array(10)
-	w.bulk(c.name)
-	w.int(c.arity)
-	w.simples(c.flagList())
-	w.int(c.keys.first)
-	w.int(c.keys.last)
-	w.int(c.keys.step)
-	w.simples(c.categories())
-	w.array(0) // tips
-	c.keySpecs(w)
-	var subs []*command
-	for _, sub := range allCommands() {
-		if strings.HasPrefix(sub.name, c.name+"|") {
-			subs = append(subs, sub)
-		}
-	}
-	w.array(len(subs))
-	for _, sub := range subs {
-		sub.info(w)
-	}
-}
-
-// keySpecs writes where the keys stand in the newer way, which can also say
-// "as many as a number tells".
-func (c *command) keySpecs(w *writer) {
-	access := "RW"
+// keySpecs says where the keys stand in the newer way, which can also say "as
+// many as a number tells".
+func (c *command) keySpecs() (specs []any) {
+	access := names{"RW"}
 	if c.flags&readonly != 0 {
-		access = "RO"
+		access = names{"RO"}
 	}
-	k, specs := c.keys, 0
-	if k.first > 0 {
-		specs++
+	add := func(index int, kind string, spec fields) {
+		specs = append(specs, fields{"flags", access,
+			"begin_search", fields{"type", "index", "spec", fields{"index", index}},
+			"find_keys", fields{"type", kind, "spec", spec}})
 	}
-	if k.count > 0 {
-		specs++
-	}
-	w.set(specs)
-	spec := func(index int, kind string, facts ...any) {
-		w.mapOf(3)
-		w.bulk("flags")
-		w.simples([]string{access})
-		w.bulk("begin_search")
-		w.mapOf(2)
-		w.bulk("type")
-		w.bulk("index")
-		w.bulk("spec")
-		w.mapOf(1)
-		w.bulk("index")
-		w.int(index)
-		w.bulk("find_keys")
-		w.mapOf(2)
-		w.bulk("type")
-		w.bulk(kind)
-		w.bulk("spec")
-		w.mapOf(len(facts) / 2)
-		for _, f := range facts {
-			switch f := f.(type) {
-			case string:
-				w.bulk(f)
-			case int:
-				w.int(f)
-			}
-		}
-	}
-	if k.first > 0 {
+	if k := c.keys; k.first > 0 {
 		last := k.last
 		if last > 0 {
-			last -= k.first // counted from the first
+			last -= k.first // it is counted from the first
 		}
-		spec(k.first, "range", "lastkey", last, "keystep", k.step, "limit", 0)
+		add(k.first, "range", fields{"lastkey", last, "keystep", k.step, "limit", 0})
 	}
-	if k.count > 0 {
-		spec(k.count, "keynum", "keynumidx", 0, "firstkey", 1, "keystep", 1)
+	if k := c.keys; k.count > 0 {
+		add(k.count, "keynum", fields{"keynumidx", 0, "firstkey", 1, "keystep", 1})
 	}
+	return specs
 }
 
 func cmdCommandList(w *writer, r *request) {
-	keep := func(c *command) bool { return true }
+	list, keep := topCommands(), func(c *command) bool { return true }
 	if r.more() {
+		list = allCommands()
 		if r.option() != "FILTERBY" || r.left() != 2 {
 			fail(errSyntax)
 		}
-		switch kind, word := r.option(), r.next(); kind {
+		kind, word := r.option(), strings.ToLower(r.next())
+		switch kind {
 		case "MODULE":
 			keep = func(c *command) bool { return false }
 		case "ACLCAT":
-			keep = func(c *command) bool { return slices.Contains(c.categories(), "@"+strings.ToLower(word)) }
+			keep = func(c *command) bool { return slices.Contains(c.categories(), "@"+word) }
 		case "PATTERN":
-			keep = func(c *command) bool { return match(strings.ToLower(word), c.name) }
+			keep = func(c *command) bool { return match(word, c.name) }
 		default:
 			fail(errSyntax)
 		}
 	}
-	var names []string
-	list := topCommands()
-	if r.left() == 0 && len(r.words) > 2 {
-		list = allCommands()
-	}
+	var found []string
 	for _, c := range list {
 		if keep(c) {
-			names = append(names, c.name)
+			found = append(found, c.name)
 		}
 	}
-	w.bulks(names)
+	w.bulks(found)
 }
 
 func cmdCommandGetKeys(w *writer, r *request) {
@@ -2549,68 +2488,41 @@ func cmdCommandGetKeys(w *writer, r *request) {
 	case refusal != "":
 		fail("ERR Invalid number of arguments specified for command")
 	}
-	places := c.keys.find(words)
-	if len(places) == 0 {
+	var found []string
+	for _, i := range c.keys.find(words) {
+		found = append(found, words[i])
+	}
+	if found == nil {
 		fail("ERR Invalid arguments specified for command")
 	}
-	w.array(len(places))
-	for _, i := range places {
-		w.bulk(words[i])
-	}
+	w.bulks(found)
 }
 
 func cmdCommandDocs(w *writer, r *request) {
-	var list []*command
-	if r.more() {
-		for _, name := range r.rest() {
-			if c := named(name); c != nil {
-				list = append(list, c)
-			}
+	docs := fields{}
+	for _, c := range r.selected() {
+		if c != nil {
+			docs = append(docs, c.name, c.docs())
 		}
-	} else {
-		list = topCommands()
 	}
-	w.mapOf(len(list))
-	for _, c := range list {
-		w.bulk(c.name)
-		c.docs(w)
-	}
+	w.any(docs)
 }
 
-// docs writes what COMMAND DOCS says of a command. redis-cli makes its hints of it.
-func (c *command) docs(w *writer) {
-	_, shape, _ := strings.Cut(c.usage, strings.ToUpper(strings.ReplaceAll(c.name, "|", " ")))
-	args := parseSequence(strings.TrimSpace(shape))
-	var subs []*command
-	for _, sub := range allCommands() {
-		if strings.HasPrefix(sub.name, c.name+"|") {
-			subs = append(subs, sub)
+// docs is what COMMAND DOCS says of a command. redis-cli makes its hints of it.
+func (c *command) docs() fields {
+	doc := fields{"summary", c.summary, "group", c.group}
+	words := strings.Fields(c.usage)
+	if args := parseSequence(strings.Join(words[min(c.named, len(words)):], " ")); args != nil {
+		doc = append(doc, "arguments", describeArguments(args))
+	}
+	if c.subs != nil {
+		subs := fields{}
+		for _, sub := range c.subcommands() {
+			subs = append(subs, sub.name, sub.docs())
 		}
+		doc = append(doc, "subcommands", subs)
 	}
-	fields := 2
-	if len(args) > 0 {
-		fields++
-	}
-	if len(subs) > 0 {
-		fields++
-	}
-	w.mapOf(fields)
-	w.bulk("summary")
-	w.bulk(c.summary)
-	w.bulk("group")
-	w.bulk(c.group)
-	if len(args) > 0 {
-		w.bulk("arguments")
-		writeArguments(w, args)
-	}
-	if len(subs) > 0 {
-		w.bulk("subcommands")
-		w.mapOf(len(subs))
-		for _, sub := range subs {
-			w.bulk(sub.name)
-			sub.docs(w)
-		}
-	}
+	return doc
 }
 
 // An argument is a piece of a usage line: a word, or a block or choice of others.
@@ -2621,10 +2533,10 @@ type argument struct {
 }
 
 // parseSequence reads a usage line: lower-case words stand for values, capitals
-// for themselves, a|b for a choice, [ ] for what may be left out, ( ) for what
-// belongs together, and ... after what may be repeated.
+// for themselves, a|b for a choice, [ ] for what may be left out, and
+// [key ...] behind key for what may be repeated.
 func parseSequence(usage string) (args []argument) {
-	token := "" // capitals that may belong to the value behind
+	token := "" // capitals that may belong to the value behind them
 	flush := func() {
 		if token != "" {
 			args = append(args, argument{name: strings.ToLower(token), kind: "pure-token", token: token})
@@ -2632,30 +2544,24 @@ func parseSequence(usage string) (args []argument) {
 		}
 	}
 	for _, word := range splitUsage(usage, ' ') {
+		inner, optional := strings.CutPrefix(word, "[")
+		inner = strings.TrimSuffix(inner, "]")
+		again, repeats := strings.CutSuffix(inner, " ...")
 		switch {
-		case word == "...":
-			args[len(args)-1].multiple = true
-		case word[0] == '[' || word[0] == '(':
-			inner := word[1 : len(word)-1]
-			if rest, repeats := strings.CutSuffix(inner, " ..."); repeats && word[0] == '[' && len(args) > 0 && token == "" {
-				last := &args[len(args)-1] // "key [key ...]"
-				if sameArguments(parseSequence(rest), args) {
-					if names := parseSequence(rest); len(names) > 1 {
-						args = append(args[:len(args)-len(names)], block("data", names))
-						last = &args[len(args)-1]
-					}
-					last.multiple = true
-					continue
-				}
+		case optional && repeats && token == "" && strings.HasSuffix(usage[:strings.Index(usage, word)], again+" "):
+			if n := len(parseSequence(again)); n > 1 {
+				args = append(args[:len(args)-n], argument{name: "data", kind: "block", parts: parseSequence(again)})
 			}
+			args[len(args)-1].multiple = true
+		case optional:
 			flush()
-			a := parseChoice(inner)
-			a.optional = word[0] == '['
+			a := parseChoice(again)
+			a.optional, a.multiple = true, repeats
 			args = append(args, a)
 		case strings.Contains(word, "|"):
 			flush()
 			args = append(args, parseChoice(word))
-		case word == strings.ToUpper(word) && strings.ContainsAny(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"):
+		case word == strings.ToUpper(word):
 			flush()
 			token = word
 		default:
@@ -2667,23 +2573,9 @@ func parseSequence(usage string) (args []argument) {
 	return args
 }
 
-// sameArguments tells whether the last of args are the same as repeated.
-func sameArguments(repeated, args []argument) bool {
-	if len(repeated) > len(args) {
-		return false
-	}
-	tail := args[len(args)-len(repeated):]
-	return slices.EqualFunc(repeated, tail, func(a, b argument) bool { return a.name == b.name && a.token == b.token })
-}
-
-func block(name string, parts []argument) argument {
-	return argument{name: name, kind: "block", parts: parts}
-}
-
 // parseChoice reads alternatives, or the one sequence that there is.
 func parseChoice(usage string) argument {
-	alternatives := splitUsage(usage, '|')
-	if len(alternatives) > 1 {
+	if alternatives := splitUsage(usage, '|'); len(alternatives) > 1 {
 		a := argument{name: "option", kind: "oneof"}
 		for _, alternative := range alternatives {
 			a.parts = append(a.parts, parseChoice(alternative))
@@ -2694,10 +2586,8 @@ func parseChoice(usage string) argument {
 	if len(parts) == 1 {
 		return parts[0]
 	}
-	a := block(strings.ToLower(strings.Fields(usage)[0]), parts)
-	if parts[0].token != "" && parts[0].kind != "pure-token" {
-		a.token, a.parts[0].token = parts[0].token, ""
-	}
+	a := argument{name: strings.ToLower(strings.Fields(usage)[0]), kind: "block", parts: parts}
+	a.token, a.parts[0].token = parts[0].token, ""
 	return a
 }
 
@@ -2705,67 +2595,54 @@ func parseChoice(usage string) argument {
 func splitUsage(usage string, at byte) (words []string) {
 	depth, begin := 0, 0
 	for i := 0; i <= len(usage); i++ {
-		if i < len(usage) {
-			depth += strings.Count("[(", usage[i:i+1]) - strings.Count("])", usage[i:i+1])
-		}
 		if i == len(usage) || usage[i] == at && depth == 0 {
 			if i > begin {
 				words = append(words, usage[begin:i])
 			}
 			begin = i + 1
+			continue
 		}
+		depth += strings.Count("[", usage[i:i+1]) - strings.Count("]", usage[i:i+1])
 	}
 	return words
 }
 
 // argumentKind guesses the type of a value from its name.
 func argumentKind(name string) string {
-	switch name {
-	case "key", "source", "destination", "newkey", "key1", "key2":
-		return "key"
-	case "pattern":
-		return "pattern"
-	case "seconds", "milliseconds", "count", "index", "offset", "start", "stop", "end", "cursor", "numkeys", "db",
-		"destination-db", "rank", "len", "num-matches", "decrement", "client-id", "index1", "index2", "timeout":
-		return "integer"
-	case "unix-time-seconds", "unix-time-milliseconds":
-		return "unix-time"
+	for kind, words := range map[string]string{
+		"key":       "key source destination newkey key1 key2",
+		"pattern":   "pattern",
+		"unix-time": "unix-time-seconds unix-time-milliseconds",
+		"integer": "seconds milliseconds count index index1 index2 offset start stop end cursor numkeys db " +
+			"destination-db rank len num-matches decrement client-id timeout",
+	} {
+		if slices.Contains(strings.Fields(words), name) {
+			return kind
+		}
 	}
 	return "string"
 }
 
-func writeArguments(w *writer, args []argument) {
-	w.array(len(args))
+func describeArguments(args []argument) (list []any) {
 	for _, a := range args {
-		var flags []string
+		doc := fields{"name", a.name, "type", a.kind}
+		if a.token != "" {
+			doc = append(doc, "token", a.token)
+		}
+		var flags names
 		if a.optional {
 			flags = append(flags, "optional")
 		}
 		if a.multiple {
 			flags = append(flags, "multiple")
 		}
-		fields := 2
-		for _, there := range []bool{a.token != "", flags != nil, a.parts != nil} {
-			if there {
-				fields++
-			}
-		}
-		w.mapOf(fields)
-		w.bulk("name")
-		w.bulk(a.name)
-		w.bulk("type")
-		w.bulk(a.kind)
-		if a.token != "" {
-			w.bulk("token")
-			w.bulk(a.token)
-		}
 		if flags != nil {
-			w.bulk("flags")
-			w.simples(flags)
+			doc = append(doc, "flags", flags)
 		}
 		if a.parts != nil {
-			w.bulk("arguments")
-			writeArguments(w, a.parts)
+			doc = append(doc, "arguments", describeArguments(a.parts))
 		}
+		list = append(list, doc)
 	}
+	return list
 }

@@ -254,8 +254,8 @@ type server struct {
 	done     chan struct{} // closed when the shutdown is complete
 	stopping atomic.Bool
 
-	hits, misses, accepted, refused, commands atomic.Int64
-	speed                                     atomic.Int64 // commands per second, as the cron measured it
+	hits, misses, accepted, refused atomic.Int64
+	speed                           atomic.Int64 // commands per second, as the cron measured it
 
 	mu      sync.Mutex // guards what follows, and what clients tell of each other
 	nextID  int64
@@ -345,9 +345,10 @@ func (s *server) cron() {
 		case <-s.done:
 			return
 		}
+		s.store.clock.set()
 		s.store.sample()
 		s.saveIfDue()
-		now := s.commands.Load()
+		now := totalCalls()
 		s.speed.Store((now - last) * int64(time.Second/samplerPause))
 		last = now
 		if idle := s.config.int("timeout"); idle > 0 {
@@ -548,10 +549,9 @@ func (c *conn) waits() bool { return false }
 func (c *conn) dispatch(words []string) {
 	mark := len(c.out.buf)
 	cmd, refusal := lookup(words)
-	if cmd != nil {
+	if cmd != nil && cmd != c.command.Load() { // a look costs less than an atomic write
 		c.command.Store(cmd)
 	}
-	c.server.commands.Add(1)
 	if refusal == "" {
 		refusal = c.mayRun(cmd)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/big"
@@ -532,6 +533,45 @@ func (w *writer) verbatim(s string) {
 	w.buf = append(w.buf, "txt:"...)
 	w.buf = append(w.buf, s...)
 	w.buf = append(w.buf, '\r', '\n')
+}
+
+// fields is a map for any, whose order is kept: name, value, name, value.
+type fields []any
+
+// names is a set of simple strings for any.
+type names []string
+
+// any writes what replies about the server itself are made of.
+func (w *writer) any(v any) {
+	switch v := v.(type) {
+	case nil:
+		w.null()
+	case string:
+		w.bulk(v)
+	case int:
+		w.int(v)
+	case int64:
+		w.int64(v)
+	case []string:
+		w.bulks(v)
+	case names:
+		w.set(len(v))
+		for _, s := range v {
+			w.simple(s)
+		}
+	case []any:
+		w.array(len(v))
+		for _, e := range v {
+			w.any(e)
+		}
+	case fields:
+		w.mapOf(len(v) / 2)
+		for _, e := range v {
+			w.any(e)
+		}
+	default:
+		panic(fmt.Sprintf("no reply is made of %T", v))
+	}
 }
 
 // value writes any message just as it was read.
