@@ -492,6 +492,29 @@ func (r *request) rest() []string {
 // option returns the next argument in capitals.
 func (r *request) option() string { return strings.ToUpper(r.next()) }
 
+// options reads all arguments left as options in any order: pairs of a name and
+// what it sets, a *bool, or a *int64 or *string from the argument behind it, or
+// a func that reads on. Anything else is a syntax error.
+func (r *request) options(known ...any) {
+	for r.more() {
+		word := r.option()
+		i := slices.Index(known, any(word))
+		if i < 0 {
+			fail(errSyntax)
+		}
+		switch to := known[i+1].(type) {
+		case *bool:
+			*to = true
+		case *int64:
+			*to = r.int()
+		case *string:
+			*to = r.next()
+		case func():
+			to()
+		}
+	}
+}
+
 // end throws a syntax error when arguments are left over.
 func (r *request) end() {
 	if r.more() {
@@ -545,17 +568,17 @@ func (r *request) keysAfterCount() []string {
 	return r.words[r.pos-n : r.pos]
 }
 
-// side reads LEFT or RIGHT.
-func (r *request) side() end {
-	switch r.option() {
-	case "LEFT":
-		return front
-	case "RIGHT":
-		return back
+// oneOf reads one of some words, and returns which.
+func (r *request) oneOf(words ...string) int {
+	i := slices.Index(words, r.option())
+	if i < 0 {
+		fail(errSyntax)
 	}
-	fail(errSyntax)
-	return front
+	return i
 }
+
+// side reads LEFT or RIGHT.
+func (r *request) side() end { return end(r.oneOf("LEFT", "RIGHT")) }
 
 // dbIndex reads the number of a database.
 func (r *request) dbIndex(notInt replyError) *db {
@@ -817,43 +840,22 @@ func cmdClientSetInfo(w *writer, r *request) {
 func cmdClientID(w *writer, r *request) { w.int64(r.id) }
 
 func cmdClientInfo(w *writer, r *request) {
-	r.server.mu.Lock()
-	line := r.conn.describe(r.now)
-	r.server.mu.Unlock()
-	w.verbatim(line + "\n")
+	w.verbatim(r.conn.describe(r.now) + "\n")
 }
 
 func cmdClientNoEvict(w *writer, r *request) {
-	on := r.onOff()
+	on := r.oneOf("OFF", "ON") == 1
 	r.setShared(func() { r.noEvict = on })
 	w.ok()
 }
 
-// onOff reads ON or OFF.
-func (r *request) onOff() bool {
-	switch r.option() {
-	case "ON":
-		return true
-	case "OFF":
-		return false
-	}
-	fail(errSyntax)
-	return false
-}
-
 func cmdClientReply(w *writer, r *request) {
-	switch r.option() {
-	case "ON":
+	switch mode := replyMode(r.oneOf("ON", "OFF", "SKIP")); {
+	case mode == replyOn:
 		r.replies = replyOn
 		w.ok()
-	case "OFF":
-		r.replies = replyOff
-	case "SKIP":
-		if r.replies == replyOn {
-			r.replies = replySkipNext
-		}
-	default:
-		fail(errSyntax)
+	case mode == replyOff || r.replies == replyOn:
+		r.replies = mode
 	}
 }
 
@@ -871,100 +873,71 @@ func (r *request) clientType() string {
 	return ""
 }
 
+// A clientFilter says which clients CLIENT LIST and CLIENT KILL mean.
+type clientFilter struct {
+	ids               []int64
+	kind, addr, laddr string
+}
+
+func (f *clientFilter) allows(c *conn) bool {
+	return (f.ids == nil || slices.Contains(f.ids, c.id)) && (f.kind == "" || f.kind == c.kind()) &&
+		(f.addr == "" || f.addr == c.RemoteAddr().String()) && (f.laddr == "" || f.laddr == c.LocalAddr().String())
+}
+
 func cmdClientList(w *writer, r *request) {
-	var kind string
-	var ids []int64
-	for r.more() {
-		switch r.option() {
-		case "TYPE":
-			kind = r.clientType()
-			r.end()
-		case "ID":
-			if !r.more() {
-				fail(errSyntax)
+	var f clientFilter
+	r.options("TYPE", func() { f.kind = r.clientType(); r.end() }, "ID", func() {
+		r.next()
+		r.pos--
+		for _, s := range r.rest() {
+			id, ok := parseInt(s)
+			if !ok {
+				fail("ERR Invalid client ID")
 			}
-			for _, s := range r.rest() {
-				id, ok := parseInt(s)
-				if !ok {
-					fail("ERR Invalid client ID")
-				}
-				ids = append(ids, id)
-			}
-		default:
-			fail(errSyntax)
+			f.ids = append(f.ids, id)
 		}
-	}
+	})
 	var lines strings.Builder
 	for _, c := range r.server.allClients() {
-		if (kind == "" || c.kind() == kind) && (ids == nil || slices.Contains(ids, c.id)) {
-			r.server.mu.Lock()
+		if f.allows(c) {
 			lines.WriteString(c.describe(r.now) + "\n")
-			r.server.mu.Unlock()
 		}
 	}
 	w.verbatim(lines.String())
 }
 
 func cmdClientKill(w *writer, r *request) {
-	if r.left() == 1 {
-		addr := r.next()
-		for _, c := range r.server.allClients() {
-			if c.RemoteAddr().String() == addr {
-				r.kill(c)
-				w.ok()
-				return
-			}
-		}
-		fail("ERR No such client")
+	var f clientFilter
+	skipMe, old := true, r.left() == 1 // the old form names an address, and wants OK
+	if old {
+		f.addr, skipMe = r.next(), false
 	}
-	var id int64
-	var kind, addr, laddr string
-	skipMe := true
-	for r.more() {
-		option := r.option()
-		if !r.more() {
-			fail(errSyntax)
+	r.options("TYPE", func() { f.kind = r.clientType() }, "ADDR", &f.addr, "LADDR", &f.laddr, "ID", func() {
+		id, ok := parseInt(r.next())
+		if !ok || id < 1 {
+			fail("ERR client-id should be greater than 0")
 		}
-		switch option {
-		case "ID":
-			n, ok := parseInt(r.next())
-			if !ok || n < 1 {
-				fail("ERR client-id should be greater than 0")
-			}
-			id = n
-		case "TYPE":
-			kind = r.clientType()
-		case "ADDR":
-			addr = r.next()
-		case "LADDR":
-			laddr = r.next()
-		case "USER":
-			if user := r.next(); user != "default" {
-				fail(replyError("ERR No such user '" + user + "'"))
-			}
-		case "SKIPME":
-			switch r.option() {
-			case "YES":
-				skipMe = true
-			case "NO":
-				skipMe = false
-			default:
-				fail(errSyntax)
-			}
-		default:
-			fail(errSyntax)
+		f.ids = []int64{id}
+	}, "USER", func() {
+		if user := r.next(); user != "default" {
+			fail(replyError("ERR No such user '" + user + "'"))
 		}
-	}
+	}, "SKIPME", func() { skipMe = r.oneOf("NO", "YES") == 1 })
 	killed := 0
 	for _, c := range r.server.allClients() {
-		if c == r.conn && skipMe || id != 0 && c.id != id || kind != "" && c.kind() != kind ||
-			addr != "" && c.RemoteAddr().String() != addr || laddr != "" && c.LocalAddr().String() != laddr {
-			continue
+		if f.allows(c) && !(skipMe && c == r.conn) {
+			r.kill(c)
+			killed++
 		}
-		r.kill(c)
-		killed++
 	}
-	w.int(killed)
+	switch {
+	case !old:
+		w.int(killed)
+	case killed > 0:
+		w.ok()
+	default:
+		fail("ERR No such client")
+	}
 }
 
 // kill disconnects a client; the one who asks first gets the reply.
@@ -1041,20 +1014,12 @@ func expire(unit int64, from base) handler {
 	return func(w *writer, r *request) {
 		key, when := r.next(), r.next()
 		var nx, xx, gt, lt bool
-		for r.more() {
-			switch word := r.next(); strings.ToUpper(word) {
-			case "NX":
-				nx = true
-			case "XX":
-				xx = true
-			case "GT":
-				gt = true
-			case "LT":
-				lt = true
-			default:
+		for _, word := range r.words[r.pos:] {
+			if !slices.Contains([]string{"NX", "XX", "GT", "LT"}, strings.ToUpper(word)) {
 				fail(replyError("ERR Unsupported option " + word))
 			}
 		}
+		r.options("NX", &nx, "XX", &xx, "GT", &gt, "LT", &lt)
 		if nx && (xx || gt || lt) {
 			fail("ERR NX and XX, GT or LT options at the same time are not compatible")
 		}
@@ -1176,15 +1141,7 @@ func (r *request) place(source *db, from string, dest *db, to string, text strin
 }
 
 func cmdMove(w *writer, r *request) {
-	key := r.next()
-	n, ok := parseInt(r.next())
-	if !ok {
-		fail(errNotInt)
-	}
-	if n < 0 || n >= databases {
-		fail(errDBIndex)
-	}
-	dest := r.store.dbs[n]
+	key, dest := r.next(), r.dbIndex(errNotInt)
 	if dest == r.db {
 		fail(errSameObject)
 	}
@@ -1202,16 +1159,7 @@ func cmdMove(w *writer, r *request) {
 
 func cmdCopy(w *writer, r *request) {
 	from, to, dest, replace := r.next(), r.next(), r.db, false
-	for r.more() {
-		switch r.option() {
-		case "REPLACE":
-			replace = true
-		case "DB":
-			dest = r.dbIndex(errNotInt)
-		default:
-			fail(errSyntax)
-		}
-	}
+	r.options("REPLACE", &replace, "DB", func() { dest = r.dbIndex(errNotInt) })
 	if dest == r.db && from == to {
 		fail(errSameObject)
 	}
@@ -1229,40 +1177,35 @@ func cmdCopy(w *writer, r *request) {
 	w.int(1)
 }
 
-// scanOptions reads what SCAN, HSCAN, SSCAN and ZSCAN have in common.
-func (r *request) scanOptions() (cursor uint64, pattern string, count int, kind string) {
+// scanOptions are what SCAN, HSCAN, SSCAN and ZSCAN have in common.
+type scanOptions struct {
+	cursor        uint64
+	pattern, kind string // kind: only elements of that TYPE, which SCAN alone can say
+	count         int64
+}
+
+func (r *request) scanOptions() (o scanOptions) {
 	cursor, err := strconv.ParseUint(r.next(), 10, 64)
 	if err != nil {
 		fail(errCursor)
 	}
-	pattern, count = "*", 10
-	for r.more() {
-		switch r.option() {
-		case "MATCH":
-			pattern = r.next()
-		case "COUNT":
-			n := r.int()
-			if n < 1 {
-				fail(errSyntax)
-			}
-			count = int(n)
-		case "TYPE":
-			if r.cmd.name != "scan" {
-				fail(errSyntax)
-			}
-			kind = strings.ToLower(r.next())
-		default:
-			fail(errSyntax)
-		}
+	o = scanOptions{cursor: cursor, pattern: "*", count: 10}
+	known := []any{"MATCH", &o.pattern, "COUNT", &o.count}
+	if r.cmd.name == "scan" {
+		known = append(known, "TYPE", &o.kind)
 	}
-	return cursor, pattern, count, kind
+	r.options(known...)
+	if o.count < 1 {
+		fail(errSyntax)
+	}
+	return o
 }
 
 func cmdScan(w *writer, r *request) {
-	cursor, pattern, count, kind := r.scanOptions()
+	o := r.scanOptions()
 	var found []string
-	cursor = r.db.keys.scan(cursor, count, func(key string, it *item) {
-		if match(pattern, key) && !r.db.dead(key, r.now) && (kind == "" || it.typeName() == kind) {
+	cursor := r.db.keys.scan(o.cursor, int(o.count), func(key string, it *item) {
+		if match(o.pattern, key) && !r.db.dead(key, r.now) && (o.kind == "" || strings.EqualFold(it.typeName(), o.kind)) {
 			found = append(found, key)
 		}
 	})
@@ -1619,21 +1562,8 @@ func plusDecimal(n, by string, notFloat replyError) string {
 func cmdLCS(w *writer, r *request) {
 	a, b := r.lcsString(), r.lcsString()
 	var onlyLength, index, withLength bool
-	least := int64(0)
-	for r.more() {
-		switch r.option() {
-		case "IDX":
-			index = true
-		case "LEN":
-			onlyLength = true
-		case "WITHMATCHLEN":
-			withLength = true
-		case "MINMATCHLEN":
-			least = max(r.int(), 0)
-		default:
-			fail(errSyntax)
-		}
-	}
+	var least int64
+	r.options("IDX", &index, "LEN", &onlyLength, "WITHMATCHLEN", &withLength, "MINMATCHLEN", &least)
 	if index && onlyLength {
 		fail("ERR If you want both the length and indexes, please just use IDX.")
 	}
@@ -1752,13 +1682,7 @@ func (e end) event() string { return [...]string{"lpop", "rpop"}[e] }
 
 func cmdLMPop(w *writer, r *request) {
 	keys, where, count := r.keysAfterCount(), r.side(), 1
-	if r.more() {
-		if r.option() != "COUNT" {
-			fail(errSyntax)
-		}
-		count = r.atLeastOne(errCount)
-	}
-	r.end()
+	r.options("COUNT", func() { count = r.atLeastOne(errCount) })
 	for _, key := range keys {
 		if l := edit[list](r, key); l.len() > 0 {
 			w.array(2)
@@ -1873,10 +1797,7 @@ func cmdLRem(w *writer, r *request) {
 }
 
 func cmdLInsert(w *writer, r *request) {
-	key, where, pivot, s := r.next(), r.option(), r.next(), r.next()
-	if where != "BEFORE" && where != "AFTER" {
-		fail(errSyntax)
-	}
+	key, offset, pivot, s := r.next(), r.oneOf("BEFORE", "AFTER"), r.next(), r.next()
 	l := read[list](r, key)
 	if l == nil {
 		w.int(0)
@@ -1884,10 +1805,7 @@ func cmdLInsert(w *writer, r *request) {
 	}
 	for i, e := range l.all(front) {
 		if e == pivot {
-			if where == "AFTER" {
-				i++
-			}
-			l.insert(i, s)
+			l.insert(i+offset, s)
 			r.changed(key, "linsert", 1)
 			w.int(l.len())
 			return
@@ -1899,29 +1817,23 @@ func cmdLInsert(w *writer, r *request) {
 func cmdLPos(w *writer, r *request) {
 	key, s := r.next(), r.next()
 	rank, count, most := int64(1), int64(-1), int64(0)
-	for r.more() {
-		switch r.option() {
-		case "RANK":
-			rank = r.int()
-			if rank == math.MinInt64 {
-				fail("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
-			}
-			if rank == 0 {
-				fail("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... " +
-					"or use negative to start from the end of the list")
-			}
-		case "COUNT":
-			if count = r.int(); count < 0 {
-				fail("ERR COUNT can't be negative")
-			}
-		case "MAXLEN":
-			if most = r.int(); most < 0 {
-				fail("ERR MAXLEN can't be negative")
-			}
-		default:
-			fail(errSyntax)
+	r.options("RANK", func() {
+		if rank = r.int(); rank == math.MinInt64 {
+			fail("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
 		}
-	}
+		if rank == 0 {
+			fail("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... " +
+				"or use negative to start from the end of the list")
+		}
+	}, "COUNT", func() {
+		if count = r.int(); count < 0 {
+			fail("ERR COUNT can't be negative")
+		}
+	}, "MAXLEN", func() {
+		if most = r.int(); most < 0 {
+			fail("ERR MAXLEN can't be negative")
+		}
+	})
 	l := read[list](r, key)
 	if l == nil {
 		l = new(list)
@@ -2017,9 +1929,7 @@ func cmdTime(w *writer, r *request) {
 // flushMode reads ASYNC or SYNC, which make no difference: flushing takes no time.
 func (r *request) flushMode() {
 	if r.more() {
-		if mode := r.option(); mode != "ASYNC" && mode != "SYNC" {
-			fail(errSyntax)
-		}
+		r.oneOf("ASYNC", "SYNC")
 	}
 	r.end()
 }
@@ -2078,22 +1988,15 @@ func cmdBGSave(w *writer, r *request) {
 func cmdLastSave(w *writer, r *request) { w.int64(r.server.saver.last.Load()) }
 
 func cmdShutdown(w *writer, r *request) {
-	save := r.server.config.get("save") != ""
-	var word string
-	for r.more() {
-		switch option := r.option(); option {
-		case "NOSAVE", "SAVE":
-			if word != "" && word != option {
-				fail(errSyntax)
-			}
-			word, save = option, option == "SAVE"
-		case "NOW", "FORCE":
-		case "ABORT":
-			fail("ERR No shutdown in progress.")
-		default:
-			fail(errSyntax)
-		}
+	var save, noSave, now, force, abort bool
+	r.options("SAVE", &save, "NOSAVE", &noSave, "NOW", &now, "FORCE", &force, "ABORT", &abort)
+	if save && noSave || abort && (save || noSave || now || force) {
+		fail(errSyntax)
 	}
+	if abort {
+		fail("ERR No shutdown in progress.")
+	}
+	save = save || !noSave && r.server.config.get("save") != ""
 	slog.Info("User requested shutdown...")
 	r.closing = true // so that the shutdown need not wait for us
 	go func() {

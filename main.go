@@ -452,8 +452,8 @@ type replyMode int
 const (
 	replyOn replyMode = iota
 	replyOff
-	replySkipNext // the next command, which then becomes
-	replySkip     // this command
+	replySkipNext // no reply to the next command, for which it becomes
+	replySkip     // no reply to this one
 )
 
 func newConn(s *server, socket net.Conn) *conn {
@@ -767,8 +767,9 @@ func (s *server) countClients() (all, blocked int) {
 func (c *conn) kind() string { return "normal" }
 
 // describe returns the line of a client in CLIENT LIST at now, in Unix ms.
-// server.mu is held.
 func (c *conn) describe(now int64) string {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
 	flags, last := "", "NULL"
 	if c.queued >= 0 {
 		flags += "x"
