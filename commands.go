@@ -107,7 +107,7 @@ var table = []group{
 		{"HELLO [protover [AUTH username password] [SETNAME clientname]]", "Begins a conversation in RESP 2 or 3.",
 			session | fast | noAuth | allowBusy, noKeys, cmdHello},
 		{"PING [message]", "Answers PONG, or the message.", fast, noKeys, cmdPing},
-		{"QUIT", "Closes the connection.", session | fast | noAuth | allowBusy | unqueued, noKeys, cmdQuit},
+		{"QUIT [...]", "Closes the connection.", session | fast | noAuth | allowBusy | unqueued, noKeys, cmdQuit},
 		{"RESET", "Makes the connection as good as new.",
 			session | fast | noAuth | allowBusy | unqueued | lockWrite, noKeys, cmdReset},
 		{"SELECT index", "Changes the database.", anytime | fast, noKeys, cmdSelect},
@@ -218,10 +218,10 @@ var table = []group{
 		{"BGSAVE [SCHEDULE]", "Saves the keyspace in the background.",
 			admin | noscript | noAsyncLoading, noKeys, cmdBGSave},
 		{"CLUSTER subcommand [argument ...]", "Says that this is no cluster.", anytime, noKeys, cmdCluster},
-		{"COMMAND", "Describes all commands.", anytime, noKeys, cmdCommand},
+		{"COMMAND [...]", "Describes all commands.", anytime, noKeys, cmdCommand},
 		{"COMMAND COUNT", "Counts the commands.", anytime, noKeys, cmdCommandCount},
 		{"COMMAND DOCS [command-name [command-name ...]]", "Documents commands.", anytime, noKeys, cmdCommandDocs},
-		{"COMMAND GETKEYS command [arg ...]", "Finds the keys in a command.", anytime, noKeys, cmdCommandGetKeys},
+		{"COMMAND GETKEYS command arg [arg ...]", "Finds the keys in a command.", anytime, noKeys, cmdCommandGetKeys},
 		{"COMMAND INFO [command-name [command-name ...]]", "Describes commands.", anytime, noKeys, cmdCommandInfo},
 		{"COMMAND LIST [FILTERBY MODULE module-name|ACLCAT category|PATTERN pattern]", "Names the commands.",
 			anytime, noKeys, cmdCommandList},
@@ -2633,8 +2633,10 @@ func parseSequence(usage string) (args []argument) {
 	}
 	for _, word := range splitUsage(usage, ' ') {
 		switch {
-		case word == "...":
-			args[len(args)-1].multiple = true
+		case word == "..." || word == "[...]":
+			if len(args) > 0 {
+				args[len(args)-1].multiple = true
+			}
 		case word[0] == '[' || word[0] == '(':
 			inner := word[1 : len(word)-1]
 			if rest, repeats := strings.CutSuffix(inner, " ..."); repeats && word[0] == '[' && len(args) > 0 && token == "" {

@@ -2,9 +2,12 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -39,6 +42,87 @@ func (s *server) addr() string { return s.listener.Addr().String() }
 
 // pass moves the clock.
 func (s *server) pass(d time.Duration) { s.store.clock.ahead.Add(d.Microseconds()) }
+
+// --- the table of commands ---------------------------------------------------
+
+// Commands of the table that Redis 7.0.15 has not, or not like that.
+var additions = []string{
+	"client|setinfo", // of 7.2: client libraries send it at once
+	"cluster",        // which only says that this is none
+}
+
+func TestTable(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, g := range table {
+		last := ""
+		for _, row := range g.rows {
+			names, _ := parseUsage(row.usage)
+			name := strings.Join(names, " ")
+			if seen[name] {
+				t.Errorf("%s stands there twice", name)
+			}
+			if name < last {
+				t.Errorf("%s stands behind %s", name, last)
+			}
+			if !strings.HasSuffix(row.summary, ".") {
+				t.Errorf("the summary of %s is no sentence", name)
+			}
+			seen[name], last = true, name
+		}
+	}
+}
+
+// What clients read in COMMAND INFO must be what Redis tells them.
+func TestTableLikeRedis(t *testing.T) {
+	official, err := os.ReadFile("testdata/commands.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := make(map[string]string)
+	for line := range strings.Lines(string(official)) {
+		name, _, _ := strings.Cut(line, "\t")
+		lines[name] = strings.TrimSpace(line)
+	}
+	for _, c := range allCommands() {
+		flags := c.flagList()
+		slices.Sort(flags)
+		got := fmt.Sprintf("%s\t%d\t%s\t%d\t%d\t%d",
+			c.name, c.arity, strings.Join(flags, ","), c.keys.first, c.keys.last, c.keys.step)
+		switch want := lines[c.name]; {
+		case slices.Contains(additions, c.name):
+		case want == "":
+			t.Errorf("Redis has no %s", c.name)
+		case got != want:
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+func TestEveryCommandHasAConversation(t *testing.T) {
+	held := make(map[*command]bool)
+	files, _ := filepath.Glob("testdata/*.txt")
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			m := exchange.FindStringSubmatch(strings.TrimSpace(line))
+			if m == nil || m[2] != ">" {
+				continue
+			}
+			if words, _ := splitWords(m[3]); len(words) > 0 {
+				c, _ := lookup(words)
+				held[c] = true
+			}
+		}
+	}
+	for _, c := range allCommands() {
+		if !held[c] && c.run != nil {
+			t.Errorf("no conversation has %s", c.name)
+		}
+	}
+}
 
 // --- conversations -----------------------------------------------------------
 
