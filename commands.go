@@ -515,21 +515,19 @@ func toInt(s string) int64 {
 }
 
 // count reads a number that must not be negative.
-func (r *request) count() int {
-	n := r.int()
-	if n < 0 {
-		fail(errNotPositive)
-	}
-	return int(n)
-}
+func (r *request) count() int { return r.atLeast(0, errNotPositive) }
 
-// atLeastOne reads a number that must be positive, else e is thrown, also when it is none.
-func (r *request) atLeastOne(e replyError) int {
+// atLeastOne reads a number that must be positive.
+func (r *request) atLeastOne(e replyError) int { return r.atLeast(1, e) }
+
+// atLeast reads a number that must not be less than low, else e is thrown, also
+// when it is none.
+func (r *request) atLeast(low int64, e replyError) int {
 	n, ok := parseInt(r.next())
-	if !ok || n < 1 || n > math.MaxInt32 {
+	if !ok || n < low {
 		fail(e)
 	}
-	return int(n)
+	return int(min(n, math.MaxInt))
 }
 
 // keysAfterCount reads the number of keys and then the keys.
@@ -1726,10 +1724,12 @@ func push(where end, when existence) handler {
 func pop(where end) handler {
 	return func(w *writer, r *request) {
 		key, count := r.next(), -1
+		if r.left() > 1 {
+			fail(errArity(r.cmd.name))
+		}
 		if r.more() {
 			count = r.count()
 		}
-		r.end()
 		l := edit[list](r, key)
 		switch {
 		case l.len() == 0 && count < 0:
@@ -1818,7 +1818,9 @@ func index(l *list, i int64) (int, bool) {
 
 func cmdLIndex(w *writer, r *request) {
 	l := read[list](r, r.next())
-	if i, ok := index(l, r.int()); ok {
+	if l == nil {
+		w.null()
+	} else if i, ok := index(l, r.int()); ok {
 		w.bulk(*l.at(i))
 	} else {
 		w.null()
@@ -1921,13 +1923,9 @@ func cmdLPos(w *writer, r *request) {
 					"or use negative to start from the end of the list")
 			}
 		case "COUNT":
-			if count = r.int(); count < 0 {
-				fail("ERR COUNT can't be negative")
-			}
+			count = int64(r.atLeast(0, "ERR COUNT can't be negative"))
 		case "MAXLEN":
-			if most = r.int(); most < 0 {
-				fail("ERR MAXLEN can't be negative")
-			}
+			most = int64(r.atLeast(0, "ERR MAXLEN can't be negative"))
 		default:
 			fail(errSyntax)
 		}

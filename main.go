@@ -842,12 +842,12 @@ type party struct {
 // A mismatch is an answer that was not the one expected.
 type mismatch struct {
 	line      int
-	text      string // of the line
+	said      string // to the server
 	want, got string
 }
 
 func (m mismatch) String() string {
-	return fmt.Sprintf("line %d: %s\n\twant %s\n\tgot  %s", m.line, m.text, m.want, m.got)
+	return fmt.Sprintf("line %d: %s\n\twant %s\n\tgot  %s", m.line, m.said, m.want, m.got)
 }
 
 // play holds the conversations of a script, and returns what was answered
@@ -879,7 +879,8 @@ func play(addr string, script io.Reader, advance func(time.Duration)) (bad []mis
 			got += err.Error()
 		}
 		if got != "" {
-			bad = append(bad, mismatch{n, line, want, got})
+			said, _, _ := strings.Cut(line, " <")
+			bad = append(bad, mismatch{n, strings.TrimSpace(said), want, got})
 			skip = err != nil
 		}
 	}
