@@ -1305,6 +1305,7 @@ func cmdMGet(w *writer, r *request) {
 
 // lifetime is what SET and GETEX can say about a deadline.
 type lifetime struct {
+	word    string // the option that was given
 	keep    bool // KEEPTTL
 	persist bool // PERSIST
 	set     bool // one of EX, PX, EXAT, PXAT, with
@@ -1315,10 +1316,10 @@ type lifetime struct {
 
 // option reads one of the options about a deadline; each excludes the others.
 func (l *lifetime) option(r *request, word string) {
-	if l.keep || l.persist || l.set {
+	if l.word != "" && l.word != word {
 		fail(errSyntax)
 	}
-	switch word {
+	switch l.word = word; word {
 	case "EX", "PX", "EXAT", "PXAT":
 		l.set, l.n, l.unit, l.from = true, r.next(), 1, fromNow
 		if word[0] == 'E' {
@@ -1449,10 +1450,9 @@ func cmdGetEx(w *writer, r *request) {
 		}
 		life.option(r, word)
 	}
-	at := life.deadline(r)
 	text, existed := r.text(key)
 	if existed && life.set {
-		r.expireAt(key, at)
+		r.expireAt(key, life.deadline(r))
 	}
 	if existed && life.persist {
 		if _, had := r.db.expires.remove(key); had {
