@@ -1111,7 +1111,7 @@ func ttl(unit int64, from base) handler {
 		if from == fromNow {
 			left -= r.now
 		}
-		w.int64((left + unit/2) / unit)
+		w.int64(left/unit + (left%unit+unit/2)/unit) // rounded
 	}
 }
 
@@ -1306,9 +1306,9 @@ func cmdMGet(w *writer, r *request) {
 // lifetime is what SET and GETEX can say about a deadline.
 type lifetime struct {
 	word    string // the option that was given
-	keep    bool // KEEPTTL
-	persist bool // PERSIST
-	set     bool // one of EX, PX, EXAT, PXAT, with
+	keep    bool   // KEEPTTL
+	persist bool   // PERSIST
+	set     bool   // one of EX, PX, EXAT, PXAT, with
 	n       string
 	unit    int64
 	from    base
