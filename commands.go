@@ -108,7 +108,7 @@ var table = []group{
 		{"HELLO [protover [AUTH username password] [SETNAME clientname]]", "Begins a conversation in RESP 2 or 3.",
 			session | fast | noAuth | allowBusy, noKeys, cmdHello},
 		{"PING [message]", "Answers PONG, or the message.", fast, noKeys, cmdPing},
-		{"QUIT", "Closes the connection.", session | fast | noAuth | allowBusy | unqueued, noKeys, cmdQuit},
+		{"QUIT [...]", "Closes the connection.", session | fast | noAuth | allowBusy | unqueued, noKeys, cmdQuit},
 		{"RESET", "Makes the connection as good as new.",
 			session | fast | noAuth | allowBusy | unqueued | lockWrite, noKeys, cmdReset},
 		{"SELECT index", "Changes the database.", anytime | fast, noKeys, cmdSelect},
@@ -219,10 +219,10 @@ var table = []group{
 		{"BGSAVE [SCHEDULE]", "Saves the keyspace in the background.",
 			admin | noscript | noAsyncLoading, noKeys, cmdBGSave},
 		{"CLUSTER subcommand [argument ...]", "Says that this is no cluster.", anytime, noKeys, cmdCluster},
-		{"COMMAND", "Describes all commands.", anytime, noKeys, cmdCommandInfo},
+		{"COMMAND [...]", "Describes all commands.", anytime, noKeys, cmdCommandInfo},
 		{"COMMAND COUNT", "Counts the commands.", anytime, noKeys, cmdCommandCount},
 		{"COMMAND DOCS [command-name [command-name ...]]", "Documents commands.", anytime, noKeys, cmdCommandDocs},
-		{"COMMAND GETKEYS command [arg ...]", "Finds the keys in a command.", anytime, noKeys, cmdCommandGetKeys},
+		{"COMMAND GETKEYS command arg [arg ...]", "Finds the keys in a command.", anytime, noKeys, cmdCommandGetKeys},
 		{"COMMAND INFO [command-name [command-name ...]]", "Describes commands.", anytime, noKeys, cmdCommandInfo},
 		{"COMMAND LIST [FILTERBY MODULE module-name|ACLCAT category|PATTERN pattern]", "Names the commands.",
 			anytime, noKeys, cmdCommandList},
@@ -541,21 +541,19 @@ func toInt(s string) int64 {
 }
 
 // count reads a number that must not be negative.
-func (r *request) count() int {
-	n := r.int()
-	if n < 0 {
-		fail(errNotPositive)
-	}
-	return int(n)
-}
+func (r *request) count() int { return r.atLeast(0, errNotPositive) }
 
-// atLeastOne reads a number that must be positive, else e is thrown, also when it is none.
-func (r *request) atLeastOne(e replyError) int {
+// atLeastOne reads a number that must be positive.
+func (r *request) atLeastOne(e replyError) int { return r.atLeast(1, e) }
+
+// atLeast reads a number that must not be less than low, else e is thrown, also
+// when it is none.
+func (r *request) atLeast(low int64, e replyError) int {
 	n, ok := parseInt(r.next())
-	if !ok || n < 1 || n > math.MaxInt32 {
+	if !ok || n < low {
 		fail(e)
 	}
-	return int(n)
+	return int(min(n, math.MaxInt))
 }
 
 // keysAfterCount reads the number of keys and then the keys.
@@ -1068,7 +1066,7 @@ func ttl(unit int64, from base) handler {
 		if from == fromNow {
 			left -= r.now
 		}
-		w.int64((left + unit/2) / unit)
+		w.int64(left/unit + (left%unit+unit/2)/unit) // rounded
 	}
 }
 
@@ -1240,9 +1238,10 @@ func cmdMGet(w *writer, r *request) {
 
 // lifetime is what SET and GETEX can say about a deadline.
 type lifetime struct {
-	keep    bool // KEEPTTL
-	persist bool // PERSIST
-	set     bool // one of EX, PX, EXAT, PXAT, with
+	word    string // the option that was given
+	keep    bool   // KEEPTTL
+	persist bool   // PERSIST
+	set     bool   // one of EX, PX, EXAT, PXAT, with
 	n       string
 	unit    int64
 	from    base
@@ -1250,10 +1249,10 @@ type lifetime struct {
 
 // option reads one of the options about a deadline; each excludes the others.
 func (l *lifetime) option(r *request, word string) {
-	if l.keep || l.persist || l.set {
+	if l.word != "" && l.word != word {
 		fail(errSyntax)
 	}
-	switch word {
+	switch l.word = word; word {
 	case "EX", "PX", "EXAT", "PXAT":
 		l.set, l.n, l.unit, l.from = true, r.next(), 1, fromNow
 		if word[0] == 'E' {
@@ -1384,10 +1383,9 @@ func cmdGetEx(w *writer, r *request) {
 		}
 		life.option(r, word)
 	}
-	at := life.deadline(r)
 	text, existed := r.text(key)
 	if existed && life.set {
-		r.expireAt(key, at)
+		r.expireAt(key, life.deadline(r))
 	}
 	if existed && life.persist {
 		if _, had := r.db.expires.remove(key); had {
@@ -1646,10 +1644,12 @@ func push(where end, when existence) handler {
 func pop(where end) handler {
 	return func(w *writer, r *request) {
 		key, count := r.next(), -1
+		if r.left() > 1 {
+			fail(errArity(r.cmd.name))
+		}
 		if r.more() {
 			count = r.count()
 		}
-		r.end()
 		l := edit[list](r, key)
 		switch {
 		case l.len() == 0 && count < 0:
@@ -1682,7 +1682,7 @@ func (e end) event() string { return [...]string{"lpop", "rpop"}[e] }
 
 func cmdLMPop(w *writer, r *request) {
 	keys, where, count := r.keysAfterCount(), r.side(), 1
-	r.options("COUNT", func() { count = r.atLeastOne(errCount) })
+	r.options("COUNT", func() { count = r.atLeastOne(errCount); r.end() })
 	for _, key := range keys {
 		if l := edit[list](r, key); l.len() > 0 {
 			w.array(2)
@@ -1732,7 +1732,9 @@ func index(l *list, i int64) (int, bool) {
 
 func cmdLIndex(w *writer, r *request) {
 	l := read[list](r, r.next())
-	if i, ok := index(l, r.int()); ok {
+	if l == nil {
+		w.null()
+	} else if i, ok := index(l, r.int()); ok {
 		w.bulk(*l.at(i))
 	} else {
 		w.null()
@@ -1825,15 +1827,8 @@ func cmdLPos(w *writer, r *request) {
 			fail("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... " +
 				"or use negative to start from the end of the list")
 		}
-	}, "COUNT", func() {
-		if count = r.int(); count < 0 {
-			fail("ERR COUNT can't be negative")
-		}
-	}, "MAXLEN", func() {
-		if most = r.int(); most < 0 {
-			fail("ERR MAXLEN can't be negative")
-		}
-	})
+	}, "COUNT", func() { count = int64(r.atLeast(0, "ERR COUNT can't be negative")) },
+		"MAXLEN", func() { most = int64(r.atLeast(0, "ERR MAXLEN can't be negative")) })
 	l := read[list](r, key)
 	if l == nil {
 		l = new(list)
@@ -2293,18 +2288,21 @@ func cmdCommandInfo(w *writer, r *request) {
 
 // info is what COMMAND INFO says of a command.
 func (c *command) info() []any {
-	var flags names
-	for i, name := range flagNames {
-		if c.flags&(1<<i) != 0 {
-			flags = append(flags, name)
-		}
-	}
 	subs := []any{}
 	for _, sub := range c.subcommands() {
 		subs = append(subs, sub.info())
 	}
-	return []any{c.name, c.arity, flags, c.keys.first, c.keys.last, c.keys.step, c.categories(), []any{},
+	return []any{c.name, c.arity, c.flagList(), c.keys.first, c.keys.last, c.keys.step, c.categories(), []any{},
 		c.keySpecs(), subs}
+}
+
+func (c *command) flagList() (list names) {
+	for i, name := range flagNames {
+		if c.flags&(1<<i) != 0 {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // categories returns the ACL categories, which follow from group and flags.
@@ -2451,6 +2449,7 @@ func parseSequence(usage string) (args []argument) {
 		inner = strings.TrimSuffix(inner, "]")
 		again, repeats := strings.CutSuffix(inner, " ...")
 		switch {
+		case word == "[...]": // whatever follows is not looked at
 		case optional && repeats && token == "" && strings.HasSuffix(usage[:strings.Index(usage, word)], again+" "):
 			if n := len(parseSequence(again)); n > 1 {
 				args = append(args[:len(args)-n], argument{name: "data", kind: "block", parts: parseSequence(again)})

@@ -14,6 +14,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -28,6 +30,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -799,4 +802,300 @@ func newRunID() string {
 	id := make([]byte, 20)
 	rand.Read(id)
 	return hex.EncodeToString(id)
+}
+
+// --- conversations -----------------------------------------------------------
+
+// A conversation is a text that says what clients send and what the server must
+// answer, byte by byte; testdata has some for every command. In what goes over
+// the wire '|' is CR LF, and \| \\ \n \xHH are what they are in "quotes".
+//
+//	== title             a conversation begins, with no keys and no connections
+//	== title [lite]      ... one that only Redis Lite can pass
+//	> GET a   < $1|1|    a command, its words quoted like in redis-cli, and the reply
+//	b> BLPOP q 0         the same on a connection named b; it blocks, there is no reply yet
+//	b < *2|$1|q|$1|x|    a further reply, or message, on b
+//	>> *1|$4|PING|       bytes that are sent as they stand
+//	+ 1500ms             time passes
+//	< closed             the server closes the connection
+//
+// A reply can be several. In it ? is one value of any type, and $? *? :? and so
+// on one of that type. With <~ the elements of arrays and sets may come in any
+// order, and with <~2 pairs of elements; the pairs of a map always stay together.
+// A comment begins with a # between spaces.
+var exchange = regexp.MustCompile(`^(\w*)(?:(>>?)\s*(.*?))?(?:\s*<(~?2?)\s+(.*))?$`)
+
+const playerPatience = 5 * time.Second // for a reply, and for a command to block
+
+// A player holds conversations with the server at addr.
+type player struct {
+	addr    string
+	advance func(time.Duration) // lets time pass
+	parties map[string]*party
+}
+
+// A party is a connection of the player.
+type party struct {
+	net.Conn
+	in *reader
+}
+
+// A mismatch is an answer that was not the one expected.
+type mismatch struct {
+	line      int
+	said      string // to the server
+	want, got string
+}
+
+func (m mismatch) String() string {
+	return fmt.Sprintf("line %d: %s\n\twant %s\n\tgot  %s", m.line, m.said, m.want, m.got)
+}
+
+// play holds the conversations of a script, and returns what was answered
+// otherwise. After a reply that cannot be read the rest of that conversation is
+// left out. An error means that the script cannot be played.
+func play(addr string, script io.Reader, advance func(time.Duration)) (bad []mismatch, err error) {
+	p := &player{addr: addr, advance: advance}
+	defer p.hangUp()
+	lite, err := p.begin()
+	if err != nil {
+		return nil, err
+	}
+	in, skip := bufio.NewScanner(script), false
+	for n := 1; in.Scan(); n++ {
+		line, _, _ := strings.Cut(" "+in.Text()+" ", " # ")
+		line = strings.TrimSpace(line)
+		if title, ok := strings.CutPrefix(line, "=="); ok {
+			if lite, err = p.begin(); err != nil {
+				return bad, err
+			}
+			skip = strings.HasSuffix(title, "[lite]") && !lite
+			continue
+		}
+		if line == "" || skip {
+			continue
+		}
+		want, got, err := p.step(line)
+		if err != nil {
+			got += err.Error()
+		}
+		if got != "" {
+			said, _, _ := strings.Cut(line, " <")
+			bad = append(bad, mismatch{n, strings.TrimSpace(said), want, got})
+			skip = err != nil
+		}
+	}
+	return bad, in.Err()
+}
+
+// begin hangs up, empties the server, and tells whether it is Redis Lite.
+func (p *player) begin() (lite bool, err error) {
+	p.hangUp()
+	p.parties = make(map[string]*party)
+	if _, err = p.ask("FLUSHALL"); err != nil {
+		return false, err
+	}
+	info, err := p.ask("INFO", "server")
+	return strings.Contains(info, "redis_lite_version"), err
+}
+
+func (p *player) hangUp() {
+	for _, c := range p.parties {
+		c.Close()
+	}
+}
+
+// party returns the connection of that name, and makes it when there is none.
+func (p *player) party(name string) (*party, error) {
+	c := p.parties[name]
+	if c == nil {
+		socket, err := net.Dial("tcp", p.addr)
+		if err != nil {
+			return nil, err
+		}
+		c = &party{socket, newReader(socket)}
+		p.parties[name] = c
+	}
+	return c, c.SetDeadline(time.Now().Add(playerPatience))
+}
+
+// ask sends a command on a connection of the player's own.
+func (p *player) ask(words ...string) (string, error) {
+	c, err := p.party(" player")
+	if err != nil {
+		return "", err
+	}
+	var w writer
+	w.bulks(words)
+	if _, err := c.Write(w.buf); err != nil {
+		return "", err
+	}
+	v, err := c.in.value()
+	return v.text, err
+}
+
+// step plays one line. It returns what was answered if that is not what was
+// wanted; with an error the conversation cannot go on.
+func (p *player) step(line string) (want, got string, err error) {
+	if pause, ok := strings.CutPrefix(line, "+"); ok {
+		d, err := time.ParseDuration(strings.TrimSpace(pause))
+		if err == nil {
+			p.advance(d)
+		}
+		return "", "", err
+	}
+	m := exchange.FindStringSubmatch(line)
+	if m == nil {
+		return "", "", errors.New("not a line of a conversation")
+	}
+	name, arrow, sent, order, want := m[1], m[2], m[3], m[4], m[5]
+	c, err := p.party(name)
+	if err != nil {
+		return want, "", err
+	}
+	var w writer
+	words, ok := splitWords(sent)
+	switch {
+	case arrow == ">>":
+		w.buf = toWire(sent)
+	case arrow == ">" && (!ok || len(words) == 0):
+		return want, "", errors.New("no command, or unbalanced quotes")
+	case arrow == ">":
+		w.bulks(words)
+	}
+	if _, err = c.Write(w.buf); err != nil {
+		return want, "", err
+	}
+	if want == "" && arrow == ">" {
+		return "", "", p.awaitBlock(c, words)
+	}
+	got, err = c.expect(want, len(order))
+	return want, got, err
+}
+
+// awaitBlock waits until the server says that c is blocked, if it sent a command
+// that can block: what others send next must find it waiting.
+func (p *player) awaitBlock(c *party, words []string) error {
+	if cmd, _ := lookup(words); cmd == nil || cmd.flags&blocking == 0 {
+		return nil
+	}
+	blocked := regexp.MustCompile(" addr=" + regexp.QuoteMeta(c.LocalAddr().String()) + " .* flags=\\w*b")
+	for began := time.Now(); time.Since(began) < playerPatience; time.Sleep(time.Millisecond) {
+		clients, err := p.ask("CLIENT", "LIST")
+		if err != nil || blocked.MatchString(clients) {
+			return err
+		}
+	}
+	return errors.New("the command does not block")
+}
+
+// expect reads as many replies as want has, and returns them if they differ. The
+// elements of arrays may come in any order in groups of so many; 0 is in order.
+func (c *party) expect(want string, group int) (got string, err error) {
+	if want == "closed" {
+		switch v, err := c.in.value(); {
+		case err == nil:
+			return fromWire(v), nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return "", err
+		}
+		return "", nil
+	}
+	wanted, same := newReader(bytes.NewReader(toWire(wildcards(want)))), true
+	for {
+		v, err := wanted.value()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return "", fmt.Errorf("what is wanted is no reply: %w", err)
+		}
+		answer, err := c.in.value()
+		if err != nil {
+			return got, err
+		}
+		got += fromWire(answer)
+		same = same && alike(v, answer, group)
+	}
+	if same {
+		return "", nil
+	}
+	return got, nil
+}
+
+// wildcards makes ? and $? of a wanted reply the simple strings "?" and "$?".
+func wildcards(want string) string {
+	lines := strings.Split(want, "|")
+	for i, s := range lines {
+		kind, ok := strings.CutSuffix(s, "?")
+		isText := kind == "" && i > 0 && lines[i-1] == "$1"
+		if ok && !isText && len(kind) <= 1 && strings.Contains("+-:$*_#,(=%~>", kind) {
+			lines[i] = "+" + s
+		}
+	}
+	return strings.Join(lines, "|")
+}
+
+// alike tells whether a reply is what was wanted.
+func alike(want, got value, group int) bool {
+	if want.kind == '+' && (want.text == "?" || want.text == string(got.kind)+"?") {
+		return true
+	}
+	if want.kind != got.kind || want.text != got.text || want.null != got.null ||
+		len(want.list) != len(got.list) {
+		return false
+	}
+	each := func(a, b value) bool { return alike(a, b, group) }
+	if group == 0 {
+		return slices.EqualFunc(want.list, got.list, each)
+	}
+	if got.kind == '%' {
+		group = 2
+	}
+	left := slices.Clone(got.list)
+	for some := range slices.Chunk(want.list, group) {
+		i := 0
+		for i < len(left) && !slices.EqualFunc(some, left[i:min(i+group, len(left))], each) {
+			i += group
+		}
+		if i >= len(left) {
+			return false
+		}
+		left = slices.Delete(left, i, i+len(some))
+	}
+	return true
+}
+
+// toWire turns the notation of conversations into bytes, and fromWire a value
+// into that notation.
+func toWire(s string) (b []byte) {
+	for len(s) > 0 {
+		if s[0] == '|' {
+			b, s = append(b, '\r', '\n'), s[1:]
+			continue
+		}
+		c, size := unescape(s, '"')
+		b, s = append(b, c), s[size:]
+	}
+	return b
+}
+
+func fromWire(v value) string {
+	var w writer
+	w.value(v)
+	var b strings.Builder
+	for i := 0; i < len(w.buf); i++ {
+		switch c := w.buf[i]; {
+		case c == '\r' && i+1 < len(w.buf) && w.buf[i+1] == '\n':
+			b.WriteByte('|')
+			i++
+		case c == '|' || c == '\\':
+			b.WriteString("\\" + string(c))
+		case c < ' ' || c > '~':
+			fmt.Fprintf(&b, "\\x%02x", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
