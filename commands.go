@@ -107,7 +107,7 @@ var table = []group{
 		{"HELLO [protover [AUTH username password] [SETNAME clientname]]", "Begins a conversation in RESP 2 or 3.",
 			session | fast | noAuth | allowBusy, noKeys, cmdHello},
 		{"PING [message]", "Answers PONG, or the message.", fast, noKeys, cmdPing},
-		{"QUIT", "Closes the connection.", session | fast | noAuth | allowBusy | unqueued, noKeys, cmdQuit},
+		{"QUIT [argument ...]", "Closes the connection.", session | fast | noAuth | allowBusy | unqueued, noKeys, cmdQuit},
 		{"RESET", "Makes the connection as good as new.",
 			session | fast | noAuth | allowBusy | unqueued | lockWrite, noKeys, cmdReset},
 		{"SELECT index", "Changes the database.", anytime | fast, noKeys, cmdSelect},
@@ -1620,10 +1620,10 @@ func plusDecimal(n, by string, notFloat replyError) string {
 	if !ok {
 		fail(errNotFloat)
 	}
-	if x.IsInf() || y.IsInf() {
+	if x.IsInf() || y.IsInf() || !inRange(x.Add(x, y)) {
 		fail(errNaN)
 	}
-	return formatDecimal(x.Add(x, y))
+	return formatDecimal(x)
 }
 
 func cmdLCS(w *writer, r *request) {
