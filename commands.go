@@ -1551,10 +1551,10 @@ func plusDecimal(n, by string, notFloat replyError) string {
 	if !ok {
 		fail(errNotFloat)
 	}
-	if x.IsInf() || y.IsInf() {
+	if x.IsInf() || y.IsInf() || !inRange(x.Add(x, y)) {
 		fail(errNaN)
 	}
-	return formatDecimal(x.Add(x, y))
+	return formatDecimal(x)
 }
 
 func cmdLCS(w *writer, r *request) {

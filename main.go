@@ -559,6 +559,9 @@ func (c *conn) dispatch(words []string) {
 		refusal = c.mayRun(cmd)
 	}
 	switch {
+	case cmd == nil && (strings.EqualFold(words[0], "POST") || strings.EqualFold(words[0], "Host:")):
+		slog.Warn("This was HTTP: maybe a web page makes a browser attack. Connection aborted.", "client", c.RemoteAddr())
+		c.closing = true
 	case refusal != "":
 		c.out.err(string(refusal))
 		c.aborted = c.multi

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,7 @@ const (
 	outputKept    = 64 << 10  // an output buffer that grew beyond this is let go after the flush
 	doubleDigits  = 17        // significant digits that tell any two float64 apart
 	decimalDigits = 17        // digits after the point of INCRBYFLOAT
+	decimalText   = 5119      // bytes of a number that INCRBYFLOAT reads
 )
 
 // protocolError is a breach of RESP. The client is told and then disconnected,
@@ -131,26 +133,36 @@ func (r *reader) multibulk() error {
 // header reads a type byte, a number and the end of the line; ok tells whether
 // the number was one. Like Redis it ends a line at CR and takes the byte after
 // it for LF unseen.
-func (r *reader) header(tooBig string) (kind byte, n int64, ok bool, err error) {
-	line, err := r.ReadSlice('\r')
-	long := 0 // bytes of a line that is longer than the buffer, and so no number
-	for err == bufio.ErrBufferFull && long <= lineMax {
-		long += len(line)
-		kind = line[0]
-		line, err = r.ReadSlice('\r')
-	}
-	if err == bufio.ErrBufferFull {
-		return 0, 0, false, protocolError(tooBig)
-	}
+func (r *reader) header(tooBig protocolError) (kind byte, n int64, ok bool, err error) {
+	line, err := r.line('\r', tooBig)
 	if err != nil {
 		return 0, 0, false, err
 	}
-	if long == 0 {
-		kind = line[0]
-		n, ok = parseInt(line[min(1, len(line)-1) : len(line)-1])
-	}
+	kind = line[0]
+	n, ok = parseInt(line[min(1, len(line)-1) : len(line)-1])
 	_, err = r.Discard(1) // only now: it may overwrite line
 	return kind, n, ok, err
+}
+
+// line reads up to and with the byte end. What it returns is good until the
+// next read.
+func (r *reader) line(end byte, tooBig protocolError) ([]byte, error) {
+	line, err := r.ReadSlice(end)
+	if err != bufio.ErrBufferFull {
+		return line, err
+	}
+	// Longer than the buffer, which is rare: the rest comes byte by byte.
+	for line = bytes.Clone(line); len(line) <= lineMax; {
+		b, err := r.ReadByte()
+		if err != nil {
+			return nil, err
+		}
+		line = append(line, b)
+		if b == end {
+			return line, nil
+		}
+	}
+	return nil, tooBig
 }
 
 // bulk reads n bytes and the CR LF behind them. A string equal to known is
@@ -184,39 +196,16 @@ func (r *reader) bulk(n int, known string) (string, error) {
 
 // inline reads a command as people type it: words, quoted where they must be.
 func (r *reader) inline() error {
-	line, err := r.line()
+	line, err := r.line('\n', "too big inline request")
 	if err != nil {
 		return err
 	}
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	args, ok := splitWords(string(line))
+	args, ok := splitWords(string(line)) // for which CR and LF are space
 	if !ok {
 		return protocolError("unbalanced quotes in request")
 	}
 	r.args = append(r.args, args...)
 	return nil
-}
-
-// line reads up to and without LF. What it returns is good until the next read.
-func (r *reader) line() ([]byte, error) {
-	line, err := r.ReadSlice('\n')
-	if err == bufio.ErrBufferFull {
-		whole := append([]byte(nil), line...)
-		for err == bufio.ErrBufferFull && len(whole) <= lineMax {
-			line, err = r.ReadSlice('\n')
-			whole = append(whole, line...)
-		}
-		line = whole
-	}
-	if err == bufio.ErrBufferFull {
-		return nil, protocolError("too big inline request")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return line[:len(line)-1], nil
 }
 
 // splitWords splits a line as Redis and its clients do: at white space, with
@@ -311,14 +300,15 @@ var errTooDeep = errors.New("reply is nested too deep")
 func (r *reader) value() (value, error) { return r.valueWithin(valueDepth) }
 
 func (r *reader) valueWithin(depth int) (value, error) {
-	line, err := r.line()
+	line, err := r.line('\n', "too big line")
 	if err != nil {
 		return value{}, err
 	}
-	if len(line) < 2 || line[len(line)-1] != '\r' {
+	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
+	if !ok || len(text) == 0 {
 		return value{}, protocolError("line without type or CR LF")
 	}
-	v := value{kind: line[0], text: string(line[1 : len(line)-1])}
+	v := value{kind: text[0], text: string(text[1:])}
 	switch v.kind {
 	case '+', '-':
 		return v, nil
@@ -644,14 +634,26 @@ func formatDouble(f float64) string {
 // floating point that Redis has from C, whose mantissa has 64 bits.
 type decimal = big.Float
 
-// parseDecimal reads a number in decimal, exponent or hexadecimal notation, or an infinity.
+// parseDecimal reads a number in decimal, exponent or hexadecimal notation, or an
+// infinity. A long text is none: it is Redis's limit, and saves much work.
 func parseDecimal(s string) (*decimal, bool) {
-	hex := strings.ContainsAny(s, "xX")
-	if strings.Contains(s, "_") || !hex && strings.ContainsAny(s, "bBoOpP") { // which Go would read
+	if len(s) > decimalText {
+		return nil, false
+	}
+	s = strings.Replace(strings.ToLower(s), "infinity", "inf", 1)
+	hex := strings.Contains(s, "x")
+	if strings.Contains(s, "_") || !hex && strings.ContainsAny(s, "bop") { // which Go would read
 		return nil, false
 	}
 	f, _, err := big.ParseFloat(s, 0, 64, big.ToNearestEven)
-	return f, err == nil
+	return f, err == nil && inRange(f)
+}
+
+// inRange tells whether C's long double goes as far as f. A big.Float goes much
+// further: 1e600000000 has 600 million digits when it is printed.
+func inRange(f *decimal) bool {
+	exponent := f.MantExp(nil)
+	return exponent > -16446 && exponent <= 16384
 }
 
 // formatDecimal prints as C's %.17Lf does, without the zeros at the end.
