@@ -2281,7 +2281,7 @@ func cmdCommandInfo(w *writer, r *request) {
 		if c != nil {
 			w.any(c.info())
 		} else {
-			w.nullArray()
+			w.null()
 		}
 	}
 }

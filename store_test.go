@@ -34,7 +34,12 @@ func testServer(t *testing.T, values ...string) *server {
 	if err := s.start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.shutdown(false) })
+	t.Cleanup(func() {
+		s.shutdown(false)
+		for s.saver.busy.Load() {
+			time.Sleep(time.Millisecond)
+		}
+	})
 	return s
 }
 
