@@ -654,7 +654,7 @@ type outbox struct {
 const (
 	outboxMax     = 1 << 30 // bytes owed to a client that does not read, before it is disconnected
 	blockAtMost   = 50      // ms that a write may block the reading of commands, at the least
-	blockDeadline = 1000    // ms after which it surely no longer does
+	blockDeadline = 250     // ms after which it surely no longer does
 	drainTime     = 10 * time.Second
 )
 
