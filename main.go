@@ -485,8 +485,8 @@ func (c *conn) serve() {
 				slog.Log(context.Background(), logLevels["verbose"], broken.Error(), "client", c.RemoteAddr())
 				c.out.err("ERR " + broken.Error())
 				c.linger()
-			} else if err == io.EOF && c.flush() == nil {
-				c.outbox.drain() // it may have stopped sending, and still read
+			} else if c.flush() == nil {
+				c.outbox.drain() // it may have stopped sending, even in mid-command, and still read
 			}
 			return
 		}

@@ -490,3 +490,485 @@ func TestWriter(t *testing.T) {
 		}
 	}
 }
+
+// --- numbers -----------------------------------------------------------------
+
+func TestParseInt(t *testing.T) {
+	for _, n := range []int64{0, 1, -1, 10, 42, -100, 1e18, math.MaxInt32 + 1, math.MaxInt64, math.MinInt64} {
+		if got, ok := parseInt(fmt.Sprint(n)); got != n || !ok {
+			t.Errorf("%d is read as %d, %v", n, got, ok)
+		}
+	}
+	for _, s := range []string{"", "-", "+", "+1", "-0", "00", "01", "-01", " 1", "1 ", "1\x00", "1.0", "1e3", "0x1", "--1", "a",
+		"9223372036854775808", "-9223372036854775809", "18446744073709551616", "18446744073709551617",
+		"99999999999999999999", "10000000000000000000000", "/", ":", "١"} {
+		if got, ok := parseInt(s); ok {
+			t.Errorf("%q is read as %d", s, got)
+		}
+	}
+}
+
+// What C prints with %.17g.
+func TestFormatDouble(t *testing.T) {
+	for _, test := range []struct {
+		f    float64
+		want string
+	}{
+		{0, "0"}, {math.Copysign(0, -1), "-0"}, {3, "3"}, {-3, "-3"}, {100, "100"}, {0.5, "0.5"}, {1.5e300, "1.5000000000000001e+300"},
+		{0.1, "0.10000000000000001"}, {1.1, "1.1000000000000001"}, {3.14, "3.1400000000000001"}, {1e15, "1000000000000000"},
+		{1e16, "10000000000000000"}, {1e17, "1e+17"}, {123456789012345678, "1.2345678901234568e+17"}, {1e21, "1e+21"},
+		{1e-4, "0.0001"}, {1e-5, "1.0000000000000001e-05"}, {1 << 53, "9007199254740992"}, {math.Pi, "3.1415926535897931"},
+		{5e-324, "4.9406564584124654e-324"}, {math.MaxFloat64, "1.7976931348623157e+308"},
+		{math.Inf(1), "inf"}, {math.Inf(-1), "-inf"},
+	} {
+		if got := formatDouble(test.f); got != test.want {
+			t.Errorf("%v is printed as %s, not as %s", test.f, got, test.want)
+		}
+	}
+}
+
+// What Redis 7.0.15 made of it on x86-64.
+func TestIncrByFloat(t *testing.T) {
+	const notFloat, nan = string(errNotFloat), string(errNaN)
+	for _, test := range []struct{ old, by, want string }{
+		{"0", "3e5", "300000"},
+		{"0", "1e-5", "0.00001"},
+		{"10.50", "0.1", "10.6"},
+		{"5.0e3", "200", "5200"},
+		{"3.0", "1.000000000000000000", "4"},
+		{"0.1", "0.2", "0.3"},
+		{"1", "-0.9", "0.1"},
+		{"-0", "-0", "0"},
+		{"-0.1", "0.1", "0"},
+		{"0", "+5", "5"},
+		{"0", ".5", "0.5"},
+		{"0", "5.", "5"},
+		{"0", "0010", "10"},
+		{"0", "0x1F", "31"},
+		{"0", "0X1.8p3", "12"},
+		{"0", "-0x.8", "-0.5"},
+		{"0", "1e17", "100000000000000000"},
+		{"0", "1e-17", "0.00000000000000001"},
+		{"0", "5e-18", "0"},
+		{"0", "5.0000001e-18", "0.00000000000000001"},
+		{"0", "2.5e-17", "0.00000000000000002"},
+		{"0", "1e22", "10000000000000000000000"},
+		{"0", "12345678901234567890123456789", "12345678901234567890421678080"},
+		{"0", "0.12345678901234567890123456789", "0.12345678901234568"},
+		{"9223372036854775807", "1", "9223372036854775808"},
+		{"18446744073709551615", "1", "18446744073709551616"},
+		{"18446744073709551616", "1", "18446744073709551616"},
+		{"0", "0e99999999999", "0"},
+		{"0", "-1e-30", "0"},
+		{"0", strings.Repeat("0", decimalText-1) + "1", "1"},
+		{"1e4000", "-1e4000", "0"},
+		{"0", "inf", nan},
+		{"0", "-Infinity", nan},
+		{"+INF", "-inf", nan},
+		{"1.1e4932", "1.1e4932", nan},
+		{"0", "", notFloat},
+		{"", "1", notFloat},
+		{"0", " 1", notFloat},
+		{"0", "1 ", notFloat},
+		{"0", "1\n", notFloat},
+		{"0", "1\x00", notFloat},
+		{"0", ".", notFloat},
+		{"0", "-", notFloat},
+		{"0", "+-5", notFloat},
+		{"0", "1e", notFloat},
+		{"0", "e5", notFloat},
+		{"0", "1,5", notFloat},
+		{"0", "1_0", notFloat},
+		{"0", "0b1", notFloat},
+		{"0", "0o7", notFloat},
+		{"0", "0x", notFloat},
+		{"0", "0x_1", notFloat},
+		{"0", "1p5", notFloat},
+		{"0", "nan", notFloat},
+		{"0", "infinit", notFloat},
+		{"0", "abc", notFloat},
+		{"0", "1e4933", notFloat},
+		{"0", "1e-5000", notFloat},
+		{"0", "1e600000000", notFloat}, // would be 600 MB of text
+		{"0", "1e99999999999999999999", notFloat},
+		{"0", strings.Repeat("0", decimalText) + "1", notFloat},
+	} {
+		var want writer
+		want.ok()
+		if strings.HasPrefix(test.want, "ERR") {
+			want.err(test.want)
+		} else {
+			want.bulk(test.want)
+		}
+		got := replies(strings.NewReader(encode("SET", "k", test.old)+encode("INCRBYFLOAT", "k", test.by)), "")
+		if got != string(want.buf) {
+			t.Errorf("%s + %s is answered %q, not %q", short(test.old), short(test.by), got, want.buf)
+		}
+	}
+}
+
+// --- a server that is treated badly ------------------------------------------
+
+// A client is the other end of a connection.
+type client struct {
+	*net.TCPConn
+	t testing.TB
+}
+
+func connect(t testing.TB, s *server) client {
+	t.Helper()
+	c, err := net.Dial("tcp", s.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second)) // a test that hangs is to fail
+	return client{c.(*net.TCPConn), t}
+}
+
+func (c client) send(s string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, s); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// gets checks what comes next.
+func (c client) gets(want string) {
+	c.t.Helper()
+	got := make([]byte, len(want))
+	n, err := io.ReadFull(c, got)
+	if err != nil || string(got) != want {
+		c.t.Fatalf("got %s, %v, not %s", short(string(got[:n])), err, short(want))
+	}
+}
+
+// ends checks that the server closes the connection in a friendly way, and
+// sends nothing more.
+func (c client) ends() {
+	c.t.Helper()
+	if rest, err := io.ReadAll(c); err != nil || len(rest) > 0 {
+		c.t.Fatalf("at the end got %s, %v", short(string(rest)), err)
+	}
+}
+
+// waitFor waits until get returns n.
+func waitFor(t *testing.T, what string, get func() int, n int) {
+	t.Helper()
+	for range 10_000 {
+		if get() == n {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("%s: %d, not %d", what, get(), n)
+}
+
+func waitForClients(t *testing.T, s *server, n int) {
+	t.Helper()
+	waitFor(t, "clients", func() int { all, _ := s.countClients(); return all }, n)
+}
+
+func TestServerEndsBrokenConversations(t *testing.T) {
+	s := testServer(t)
+	rnd := rand.New(rand.NewPCG(1, 1))
+	for range 50 {
+		garbage := make([]byte, rnd.IntN(20_000))
+		for i := range garbage {
+			garbage[i] = byte(rnd.IntN(256))
+		}
+		c := connect(t, s)
+		c.Write(garbage) // the server may hang up on it
+		c.Close()
+	}
+	for _, half := range []string{"", "*", "*2\r\n$3\r\nGET\r\n", encode("SET", "k", strings.Repeat("x", 9999))[:5000], "GET"} {
+		c := connect(t, s)
+		c.send(half)
+		c.Close()
+	}
+	waitForClients(t, s, 0)
+	c := connect(t, s)
+	c.send("DBSIZE\r\nPING\r\n")
+	c.gets(":0\r\n+PONG\r\n")
+}
+
+// The last words arrive, though the client sent more than was read.
+func TestLastWords(t *testing.T) {
+	s := testServer(t)
+	more := strings.Repeat("PING\r\n", 20_000)
+	for _, test := range []struct{ in, want string }{
+		{"PING\r\nQUIT\r\n", "+PONG\r\n+OK\r\n"},
+		{"*1\r\n!4\r\n", "-ERR Protocol error: expected '$', got '!'\r\n"},
+	} {
+		c := connect(t, s)
+		c.send(test.in + more)
+		c.gets(test.want)
+		c.ends()
+	}
+}
+
+// Many libraries send a whole pipeline before they read one reply; some close
+// their side of the connection behind it.
+func TestPipelineBeforeReading(t *testing.T) {
+	const n = 200_000
+	text := strings.Repeat("x", 100)
+	for _, test := range []struct {
+		name, end string
+		half      bool
+	}{
+		{"and listening on", "", false},
+		{"and sending no more", "", true},
+		{"and breaking off in a command", encode("GET", strings.Repeat("x", 3*bufferSize))[:2*bufferSize], true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := testServer(t)
+			c := connect(t, s)
+			c.send(encode("SET", "k", text))
+			c.gets("+OK\r\n")
+			c.send(strings.Repeat(encode("GET", "k"), n) + test.end)
+			if test.half {
+				c.CloseWrite()
+			}
+			waitFor(t, "GETs that were run", func() int { return int(s.hits.Load()) }, n)
+			c.gets(strings.Repeat("$100\r\n"+text+"\r\n", n))
+			if test.half {
+				c.ends()
+			}
+		})
+	}
+}
+
+// Who stops reading stops nobody else.
+func TestStalledReader(t *testing.T) {
+	s := testServer(t)
+	stalled, other := connect(t, s), connect(t, s)
+	other.send(encode("SET", "k", strings.Repeat("x", 1<<20)))
+	other.gets("+OK\r\n")
+	stalled.send(strings.Repeat(encode("GET", "k"), 50))
+	for i := range 100 {
+		other.send(fmt.Sprintf("SETRANGE k %d y\r\nSTRLEN k\r\n", i))
+		other.gets(":1048576\r\n:1048576\r\n")
+	}
+	stalled.Close()
+	waitForClients(t, s, 1)
+}
+
+func TestManyIdleConnections(t *testing.T) {
+	const n = 1000
+	s := testServer(t)
+	var list []client
+	for range n {
+		list = append(list, connect(t, s))
+	}
+	waitForClients(t, s, n)
+	for _, c := range list {
+		c.send("PING\r\n")
+	}
+	for _, c := range list {
+		c.gets("+PONG\r\n")
+		c.Close()
+	}
+	waitForClients(t, s, 0)
+}
+
+func TestMaxClients(t *testing.T) {
+	s := testServer(t, "maxclients", "2")
+	first := connect(t, s)
+	connect(t, s)
+	waitForClients(t, s, 2)
+	third := connect(t, s)
+	third.gets("-ERR max number of clients reached\r\n")
+	third.ends()
+	first.Close()
+	waitForClients(t, s, 1)
+	fourth := connect(t, s)
+	fourth.send("PING\r\n")
+	fourth.gets("+PONG\r\n")
+}
+
+func TestPassword(t *testing.T) {
+	s := testServer(t, "requirepass", "pw")
+	c := connect(t, s)
+	c.send("PING\r\nAUTH pw\r\nPING\r\n")
+	c.gets("-NOAUTH Authentication required.\r\n+OK\r\n+PONG\r\n")
+	guest := connect(t, s)
+	guest.send("*11\r\n")
+	guest.gets("-ERR Protocol error: unauthenticated multibulk length\r\n")
+	guest.ends()
+}
+
+// A bug in a handler costs one client its connection, and leaves no lock behind.
+func TestBug(t *testing.T) {
+	bug := &command{name: "bug", arity: 1, row: row{flags: write, run: func(*writer, *request) { panic("a bug") }}}
+	register(commands, "BUG", bug)
+	t.Cleanup(func() { delete(commands, "BUG"); delete(commands, "bug") })
+	s := testServer(t)
+	unlucky, other := connect(t, s), connect(t, s)
+	unlucky.send("BUG\r\n")
+	unlucky.ends()
+	other.send("SET k v\r\nGET k\r\n")
+	other.gets("+OK\r\n$1\r\nv\r\n")
+	waitForClients(t, s, 1)
+}
+
+// --- fuzz --------------------------------------------------------------------
+
+// What was read is read again when it is written, and took no more memory than
+// its length explains.
+func FuzzCommand(f *testing.F) {
+	for _, test := range commandTable {
+		f.Add([]byte(test.in))
+	}
+	for _, test := range breachTable {
+		f.Add([]byte(test.in))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		list, _ := readCommands(bytes.NewReader(in))
+		runtime.ReadMemStats(&after)
+		if took := int(after.TotalAlloc - before.TotalAlloc); took > 1<<20+100*len(in) {
+			t.Errorf("%d bytes took %d", len(in), took)
+		}
+		var w writer
+		for _, words := range list {
+			w.bulks(words)
+		}
+		if again, err := readCommands(bytes.NewReader(w.buf)); err != io.EOF || !reflect.DeepEqual(again, list) {
+			t.Errorf("%q became %q, %v", list, again, err)
+		}
+	})
+}
+
+func FuzzValue(f *testing.F) {
+	for _, test := range valueTable {
+		f.Add([]byte(test.in))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		v, err := newReader(bytes.NewReader(in)).value()
+		if err != nil {
+			return
+		}
+		var w writer
+		w.value(v)
+		if again, err := newReader(bytes.NewReader(w.buf)).value(); err != nil || !reflect.DeepEqual(again, v) {
+			t.Errorf("%+v became %+v, %v", v, again, err)
+		}
+	})
+}
+
+// However a conversation is chopped, it is answered the same.
+func FuzzChop(f *testing.F) {
+	for i, test := range breachTable {
+		f.Add([]byte(test.in), uint64(i))
+	}
+	for i, words := range randomCommands(rand.New(rand.NewPCG(1, 1)), 50) {
+		f.Add([]byte("MULTI\r\n"+encode(words...)+"EXEC\r\n"), uint64(i))
+	}
+	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
+		list, _ := readCommands(bytes.NewReader(in))
+		for _, words := range list {
+			name := strings.ToLower(words[0])
+			if commands[name] != nil && !slices.Contains(steady, name) && !(name == "set" && len(words) == 3) {
+				t.Skip("depends on the time, or leaves the process")
+			}
+		}
+		whole, chopped := replies(bytes.NewReader(in), ""), replies(pieces(string(in), seed), "")
+		if whole != chopped {
+			t.Errorf("answered %s whole and %s chopped", short(whole), short(chopped))
+		}
+	})
+}
+
+// --- how fast, and at what price ---------------------------------------------
+
+// An endless client says the same for ever.
+type endless struct {
+	text string
+	pos  int
+}
+
+func (e *endless) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		m := copy(p[n:], e.text[e.pos:])
+		n, e.pos = n+m, (e.pos+m)%len(e.text)
+	}
+	return n, nil
+}
+
+// repeat returns a step: it reads the command off the wire and runs it.
+func repeat(words ...string) (step func()) {
+	s := newServer()
+	c := s.admit(&wire{Reader: &endless{text: encode(words...)}})
+	for i := range 100 {
+		c.dispatch([]string{"RPUSH", "list", fmt.Sprint("element ", i)})
+	}
+	c.dispatch([]string{"SET", "key", "value"})
+	c.dispatch([]string{"SET", "number", "12345"})
+	return func() {
+		words, err := c.in.command()
+		if err != nil {
+			panic(err)
+		}
+		c.out.buf = c.out.buf[:0]
+		c.dispatch(words)
+	}
+}
+
+func TestAllocations(t *testing.T) {
+	for _, test := range []struct {
+		words string
+		most  float64
+	}{
+		{"PING", 1},
+		{"GET key", 1},
+		{"SET key other", 2},
+		{"INCR number", 2},
+	} {
+		if got := testing.AllocsPerRun(1000, repeat(strings.Fields(test.words)...)); got > test.most {
+			t.Errorf("%s allocates %v objects", test.words, got)
+		}
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	for _, words := range []string{"PING", "SET key value"} {
+		b.Run(words, func(b *testing.B) {
+			b.ReportAllocs()
+			r := newReader(&endless{text: encode(strings.Fields(words)...)})
+			for b.Loop() {
+				r.command()
+			}
+		})
+	}
+}
+
+// BenchmarkCommand parses and runs, without a network.
+func BenchmarkCommand(b *testing.B) {
+	for _, words := range []string{"PING", "GET key", "SET key value", "INCR number", "LPUSH other element", "LRANGE list 0 99"} {
+		b.Run(words, func(b *testing.B) {
+			b.ReportAllocs()
+			step := repeat(strings.Fields(words)...)
+			for b.Loop() {
+				step()
+			}
+		})
+	}
+}
+
+// BenchmarkPipeline is what one client sees over a real connection.
+func BenchmarkPipeline(b *testing.B) {
+	s := testServer(b)
+	for _, n := range []int{1, 16, 256} {
+		b.Run(fmt.Sprint(n, " SETs at once"), func(b *testing.B) {
+			c := connect(b, s)
+			c.SetDeadline(time.Time{})
+			batch, answer := strings.Repeat(encode("SET", "key", "value"), n), strings.Repeat("+OK\r\n", n)
+			for b.Loop() {
+				c.send(batch)
+				c.gets(answer)
+			}
+		})
+	}
+}

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // testServer starts a server on a free port that is gone after the test.
-func testServer(t *testing.T, values ...string) *server {
+func testServer(t testing.TB, values ...string) *server {
 	t.Helper()
 	s := newServer()
 	config := map[string]string{"port": "0", "save": "", "dir": t.TempDir()}
