@@ -1,14 +1,20 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
 	"flag"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"maps"
 	"math"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -398,7 +404,8 @@ func TestLongestCommonSubsequence(t *testing.T) {
 		var joined string
 		lastA, lastB := len(a), len(b) // runs come from the last to the first
 		for _, r := range runs {
-			if r.size < 1 || r.a+r.size > lastA || r.b+r.size > lastB || a[r.a:][:r.size] != b[r.b:][:r.size] {
+			if r.size < 1 || r.a+r.size > lastA || r.b+r.size > lastB ||
+				a[r.a:][:r.size] != b[r.b:][:r.size] {
 				t.Fatalf("%q, %q: bad run %v", a, b, r)
 			}
 			joined, lastA, lastB = a[r.a:][:r.size]+joined, r.a, r.b
@@ -462,6 +469,227 @@ func TestReadersSeeNoDeadKeys(t *testing.T) {
 	}
 	if !d.keys.has("0") {
 		t.Error("a reader removed a key")
+	}
+}
+
+// --- commands without a network ----------------------------------------------
+
+// newClient returns a connection to a server that need not be started.
+func newClient(t *testing.T, s *server) *conn {
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { ours.Close(); theirs.Close() })
+	return newConn(s, ours)
+}
+
+// ask runs a command and returns its reply in the notation of conversations.
+func (c *conn) ask(line string) string {
+	words, _ := splitWords(line)
+	c.dispatch(words)
+	defer func() { c.out.buf = c.out.buf[:0] }()
+	v, err := newReader(bytes.NewReader(c.out.buf)).value()
+	if err != nil {
+		return err.Error()
+	}
+	return fromWire(v)
+}
+
+// contents returns all that is in a store, in one order, and counts what is there.
+func contents(s *store) (list []record) {
+	s.snapshot(func(rec record) error {
+		list = append(list, rec)
+		return nil
+	})
+	slices.SortStableFunc(list, func(a, b record) int {
+		return cmp.Or(cmp.Compare(a.DB, b.DB), strings.Compare(a.Key, b.Key))
+	})
+	for _, d := range s.dbs {
+		if d.keys.len() > 0 {
+			list = append(list, record{DB: d.id, Items: []string{fmt.Sprint(d.keys.len(), d.expires.len())}})
+		}
+	}
+	return list
+}
+
+// Write commands that fail or have nothing to do. There are a string, a number,
+// a list and nothing at keys of these names.
+const idleWrites = `
+	SET string x NX
+	SET nothing x XX
+	SET nothing x XX GET
+	SET list x GET
+	SET string x NX XX
+	SET string x EX 0
+	SET string x PX nan
+	SET string x EX 10 PERSIST
+	SETNX list x
+	SETEX string 0 x
+	SETEX nothing nan x
+	PSETEX string -1 x
+	GETSET list x
+	GETDEL nothing
+	GETDEL list
+	GETEX string
+	GETEX nothing EX 10
+	GETEX list PERSIST
+	GETEX string PERSIST
+	GETEX string EX -1
+	GETEX string EX 10 PX 10
+	MSET string x nothing
+	MSETNX nothing 1 string 2
+	MSETNX nothing 1 string
+	APPEND list x
+	SETRANGE string 0 ""
+	SETRANGE nothing 5 ""
+	SETRANGE nothing -1 x
+	SETRANGE string 536870912 x
+	SETRANGE list 0 x
+	INCR string
+	INCR list
+	DECR string
+	INCRBY number 9223372036854775807
+	INCRBY number nan
+	DECRBY number -9223372036854775808
+	DECRBY list 1
+	INCRBYFLOAT string 1
+	INCRBYFLOAT number inf
+	INCRBYFLOAT number x
+	INCRBYFLOAT list 1
+	LPUSH string x
+	RPUSH string x
+	LPUSHX nothing x
+	LPUSHX string x
+	RPUSHX nothing x
+	LPOP nothing
+	LPOP nothing 3
+	LPOP list 0
+	LPOP list -1
+	RPOP string
+	RPOP list 0
+	LMPOP 2 nothing none LEFT
+	LMPOP 1 list LEFT COUNT 0
+	LMPOP 2 nothing string LEFT
+	LMOVE nothing list LEFT LEFT
+	LMOVE list string LEFT LEFT
+	LMOVE list none LEFT DOWN
+	RPOPLPUSH nothing list
+	RPOPLPUSH list string
+	LSET list 9 x
+	LSET nothing 0 x
+	LSET list nan x
+	LINSERT list BEFORE x y
+	LINSERT nothing AFTER x y
+	LINSERT list BESIDE a b
+	LREM list 0 x
+	LREM nothing 0 x
+	LREM list nan a
+	LTRIM nothing 5 6
+	LTRIM string 0 1
+	LTRIM list 0 nan
+	DEL nothing none
+	UNLINK nothing
+	RENAME nothing none
+	RENAME string string
+	RENAMENX string list
+	RENAMENX string string
+	COPY nothing none
+	COPY string list
+	COPY string string
+	COPY string none DB 16
+	MOVE nothing 1
+	MOVE string 0
+	MOVE string 16
+	EXPIRE nothing 10
+	EXPIRE string 10 XX
+	EXPIRE string 10 GT
+	EXPIRE string 10 NX GT
+	EXPIRE string nan
+	EXPIRE string 9223372036854775807
+	EXPIREAT nothing 10
+	EXPIREAT string 1 XX
+	PEXPIRE string 10 GT
+	PEXPIRE nothing 10
+	PEXPIREAT string 1 WHEN
+	PEXPIREAT nothing 1
+	PERSIST string
+	PERSIST nothing
+	FLUSHALL SOON
+	FLUSHDB SOON
+	SWAPDB 0 16
+	SWAPDB nan 0
+`
+
+// A write that fails or has nothing to do moves nothing: no key, no counter of
+// changes, and nobody who watches.
+func TestIdleWrites(t *testing.T) {
+	s := newServer()
+	c, watching := newClient(t, s), newClient(t, s)
+	for _, line := range []string{"SET string text", "SET number 5", "RPUSH list a b c"} {
+		c.ask(line)
+	}
+	tried := make(map[*command]bool)
+	var lines []string
+	for line := range strings.Lines(idleWrites) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+			if name, _, _ := strings.Cut(line, " "); !commands[name].takes(1) {
+				lines = append(lines, name)
+			}
+		}
+	}
+	for _, line := range lines {
+		watching.ask("WATCH string number list nothing none")
+		before, changes := contents(s.store), s.store.changes
+		reply := c.ask(line)
+		if got := contents(s.store); !reflect.DeepEqual(got, before) {
+			t.Fatalf("%s: %s\nhad  %q\nhave %q", line, reply, before, got)
+		}
+		if s.store.changes != changes {
+			t.Errorf("%s: %s, and it counts as a change", line, reply)
+		}
+		if !watching.watcher.intact(s.store.clock.millis()) {
+			t.Errorf("%s: %s, and it alarms those who watch", line, reply)
+		}
+		watching.ask("UNWATCH")
+		words, _ := splitWords(line)
+		cmd, _ := lookup(words)
+		tried[cmd] = true
+	}
+	for _, cmd := range allCommands() {
+		if cmd.flags&write != 0 && !tried[cmd] {
+			t.Errorf("%s is not tried", cmd.name)
+		}
+	}
+}
+
+// The first version of Redis, of 2009 and written in Tcl, had these commands.
+func TestFirstRedis(t *testing.T) {
+	s := testServer(t)
+	bad, err := play(s.addr(), strings.NewReader(`
+		> PING              < +PONG|
+		> SET foo bar       < +OK|
+		> GET foo           < $3|bar|
+		> EXISTS foo        < :1|
+		> DEL foo           < :1|
+		> EXISTS foo        < :0|
+		> GET foo           < $-1|
+		> INCR counter      < :1|
+		> INCR counter      < :2|
+		> DECR counter      < :1|
+		> RPUSH list b c    < :2|
+		> LPUSH list a      < :3|
+		> LRANGE list 0 -1  < *3|$1|a|$1|b|$1|c|  # which came a little later
+		> SAVE              < +OK|
+		> BGSAVE            < +Background saving started|
+		> QUIT              < +OK|
+		< closed`), s.pass)
+	if err != nil || len(bad) > 0 {
+		t.Fatal(bad, err)
+	}
+	waitFor(t, "saves", func() int { return int(s.saver.saves.Load()) }, 2)
+	again := newServer()
+	again.config.set(map[string]string{"dir": s.config.get("dir")})
+	if n, err := again.load(); n != 2 || err != nil {
+		t.Errorf("%d keys came back, %v", n, err)
 	}
 }
 
@@ -575,5 +803,267 @@ func TestConversations(t *testing.T) {
 				t.Errorf("%s, %v", name, m)
 			}
 		})
+	}
+}
+
+// --- what is on disk ---------------------------------------------------------
+
+// atHome returns a server, not started, whose dump is in a folder.
+func atHome(folder string) *server {
+	s := newServer()
+	s.config.set(map[string]string{"dir": folder, "save": ""})
+	return s
+}
+
+// mustSave fills a server with commands, saves it, and returns the path of the dump.
+func mustSave(t *testing.T, s *server, lines ...string) string {
+	t.Helper()
+	c := newClient(t, s)
+	for _, line := range lines {
+		if reply := c.ask(line); reply[0] == '-' {
+			t.Fatal(line, reply)
+		}
+	}
+	if err := s.save(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
+}
+
+func TestSaveAndLoad(t *testing.T) {
+	s := atHome(t.TempDir())
+	for size := range 3 { // values that are cut into several records, or just not
+		l := new(list)
+		for i := range 2*pieceItems + size - 1 {
+			l.push(back, strconv.Itoa(i))
+		}
+		s.store.dbs[1].set("list"+strconv.Itoa(size), "", l, 0)
+	}
+	s.store.dbs[1].set("long", strings.Repeat("x", pieceBytes), nil, 0)
+	s.store.dbs[1].set("longer", "", &buffer{bytes.Repeat([]byte("xyz"), pieceBytes/2)}, 0)
+	mustSave(t, s,
+		`SET string text`,
+		`SET empty ""`,
+		`SET "" "empty key"`,
+		`SET bytes "\x00\r\n\xff\xfe"`,
+		`SET "\xff\x00" x`,
+		`SET number -9223372036854775808`,
+		`APPEND edited abc`, `APPEND edited def`,
+		`RPUSH list a "" "\x00" a`,
+		`SET limited x PXAT 33177117420001`,
+		`RPUSH limited-list x`, `PEXPIREAT limited-list 33177117420002`,
+		`SELECT 15`,
+		`SET string "of another database" PXAT 33177117420003`)
+	again := atHome(s.config.get("dir"))
+	n, err := again.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(contents(s.store), contents(again.store)) {
+		t.Error("what came back is not what was saved") // too long to be printed
+	}
+	if n != 16 || again.saver.loaded != n {
+		t.Errorf("%d keys came back", n)
+	}
+}
+
+// A key whose time came while the server was down does not come back.
+func TestLoadDropsTheDead(t *testing.T) {
+	s := atHome(t.TempDir())
+	mustSave(t, s, "SET k v", "SET short v EX 10", "SET long v EX 1000", "SET past v PX 1")
+	again := atHome(s.config.get("dir"))
+	again.store.clock.ahead.Store(100 * 1e6) // microseconds
+	if n, err := again.load(); n != 2 || err != nil {
+		t.Errorf("%d keys, %v", n, err)
+	}
+	if again.store.dbs[0].keys.has("short") || !again.store.dbs[0].keys.has("long") {
+		t.Error("the wrong ones")
+	}
+}
+
+func TestNoDump(t *testing.T) {
+	if n, err := atHome(t.TempDir()).load(); n != 0 || err != nil {
+		t.Error(n, err)
+	}
+}
+
+// A dump that is cut off or changed in any byte is refused, and left as it is.
+func TestDamagedDump(t *testing.T) {
+	s := atHome(t.TempDir())
+	path := mustSave(t, s, "SET Name John", "SET short x EX 1000", "RPUSH list a b c", "SELECT 1", "SET a 1")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(what string, b []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := atHome(s.config.get("dir")).load(); err == nil {
+			t.Fatalf("a dump %s was loaded", what)
+		}
+		if left, err := os.ReadFile(path); err != nil || !bytes.Equal(left, b) {
+			t.Fatalf("a dump %s was touched: %v", what, err)
+		}
+	}
+	for i := range good {
+		refused(fmt.Sprintf("cut off after %d bytes", i), good[:i])
+		for bit := range 8 {
+			bad := bytes.Clone(good)
+			bad[i] ^= 1 << bit
+			refused(fmt.Sprintf("with another bit in byte %d", i), bad)
+		}
+	}
+	refused("with another byte at the end", append(bytes.Clone(good), 0))
+	refused("of Redis", []byte("REDIS0010\xfa\x09redis-ver\x067.0.15"))
+	if err := os.WriteFile(path, good, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := atHome(s.config.get("dir")).load(); n != 4 || err != nil {
+		t.Error(n, err)
+	}
+}
+
+// Whatever stands in a dump, even behind a good checksum, reading it must end in
+// keys or in an error.
+func TestForgedDump(t *testing.T) {
+	s := atHome(t.TempDir())
+	path := mustSave(t, s, "SET Name John", "RPUSH list a b c")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := len(dumpMagic); i < len(good)-trailerSize; i++ {
+		for _, change := range []byte{1, 0x80, 0xff} {
+			bad := bytes.Clone(good[:len(good)-4])
+			bad[i] ^= change
+			bad = binary.LittleEndian.AppendUint32(bad, crc32.Checksum(bad, crcTable))
+			if err := os.WriteFile(path, bad, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			atHome(s.config.get("dir")).load()
+		}
+	}
+}
+
+// What a crash left of the file that was being written does no harm.
+func TestCrashWhileSaving(t *testing.T) {
+	s := atHome(t.TempDir())
+	path := mustSave(t, s, "SET Name John")
+	if err := os.WriteFile(path+".tmp", []byte("half a du"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := atHome(s.config.get("dir")).load(); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	mustSave(t, s, "SET Name Jack", "SET other x")
+	if n, err := atHome(s.config.get("dir")).load(); n != 2 || err != nil {
+		t.Error(n, err)
+	}
+	if _, err := os.Stat(path + ".tmp"); !os.IsNotExist(err) {
+		t.Error("the temporary file is still there", err)
+	}
+}
+
+// A save that fails leaves the old dump, says so, and stops writes until one
+// succeeds.
+func TestSaveFails(t *testing.T) {
+	s := atHome(t.TempDir())
+	s.config.set(map[string]string{"save": "3600 1"})
+	c := newClient(t, s)
+	path := mustSave(t, s, "SET Name John")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path+".tmp", 0o755); err != nil { // cannot be written to
+		t.Fatal(err)
+	}
+	c.ask("SET Name Jack")
+	changes := s.store.changes
+	for _, step := range [][2]string{
+		{"SAVE", "-ERR|"},
+		{"SET Name Joe", "-" + string(errSaveFailed) + "|"},
+		{"GET Name", "$4|Jack|"},
+		{"CONFIG SET stop-writes-on-bgsave-error no", "+OK|"},
+		{"SET Name Jim", "+OK|"},
+		{"CONFIG SET stop-writes-on-bgsave-error yes", "+OK|"},
+		{"SET Name Joe", "-" + string(errSaveFailed) + "|"},
+	} {
+		if got := c.ask(step[0]); got != step[1] {
+			t.Errorf("%s: %s", step[0], got)
+		}
+	}
+	if s.store.changes != changes+1 {
+		t.Error("the changes were forgotten")
+	}
+	if left, err := os.ReadFile(path); err != nil || !bytes.Equal(left, good) {
+		t.Error("the old dump is gone", err)
+	}
+	if err := os.Remove(path + ".tmp"); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.ask("SAVE") + c.ask("SET Name Joe"); got != "+OK|+OK|" {
+		t.Error(got)
+	}
+	if s.store.changes != 1 {
+		t.Error("changes since the save:", s.store.changes)
+	}
+}
+
+// One save at a time.
+func TestSaveWhileSaving(t *testing.T) {
+	s := atHome(t.TempDir())
+	c := newClient(t, s)
+	s.saver.busy.Store(true)
+	for _, line := range []string{"SAVE", "BGSAVE"} {
+		if got := c.ask(line); got != "-ERR Background save already in progress|" {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+}
+
+func TestSavePoints(t *testing.T) {
+	s := atHome(t.TempDir())
+	s.config.set(map[string]string{"save": "60 3 3600 1"})
+	c := newClient(t, s)
+	saves := func() int64 {
+		s.saveIfDue()
+		waitFor(t, "saving", func() int { return map[bool]int{true: 1}[s.saver.busy.Load()] }, 0)
+		return s.saver.saves.Load()
+	}
+	ago := func(seconds int64) { s.saver.last.Store(time.Now().Unix() - seconds) }
+	ago(100_000)
+	if saves() != 0 {
+		t.Error("saved although nothing has changed")
+	}
+	ago(100)
+	c.ask("SET a 1")
+	c.ask("SET b 1")
+	if saves() != 0 {
+		t.Error("saved too early")
+	}
+	c.ask("SET c 1")
+	if saves() != 1 {
+		t.Error("3 changes in 60 seconds were not saved")
+	}
+	c.ask("SET d 1")
+	ago(4000)
+	if saves() != 2 || saves() != 2 {
+		t.Error("1 change in 3600 seconds was not saved once")
+	}
+}
+
+// A server that is told to stop saves what it has.
+func TestShutdownSaves(t *testing.T) {
+	s := testServer(t)
+	c := newClient(t, s)
+	c.ask("SET Name John")
+	if err := s.shutdown(true); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := atHome(s.config.get("dir")).load(); n != 1 || err != nil {
+		t.Error(n, err)
 	}
 }
