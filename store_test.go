@@ -839,8 +839,7 @@ func TestSaveAndLoad(t *testing.T) {
 		}
 		s.store.dbs[1].set("list"+strconv.Itoa(size), "", l, 0)
 	}
-	s.store.dbs[1].set("long", strings.Repeat("x", pieceBytes), nil, 0)
-	s.store.dbs[1].set("longer", "", &buffer{bytes.Repeat([]byte("xyz"), pieceBytes/2)}, 0)
+	s.store.dbs[1].set("long", strings.Repeat("x", pieceBytes+1), nil, 0)
 	mustSave(t, s,
 		`SET string text`,
 		`SET empty ""`,
@@ -862,7 +861,7 @@ func TestSaveAndLoad(t *testing.T) {
 	if !reflect.DeepEqual(contents(s.store), contents(again.store)) {
 		t.Error("what came back is not what was saved") // too long to be printed
 	}
-	if n != 16 || again.saver.loaded != n {
+	if n != 15 || again.saver.loaded != n {
 		t.Errorf("%d keys came back", n)
 	}
 }
@@ -909,10 +908,10 @@ func TestDamagedDump(t *testing.T) {
 	}
 	for i := range good {
 		refused(fmt.Sprintf("cut off after %d bytes", i), good[:i])
-		for bit := range 8 {
+		for _, change := range []byte{1, 0xff} {
 			bad := bytes.Clone(good)
-			bad[i] ^= 1 << bit
-			refused(fmt.Sprintf("with another bit in byte %d", i), bad)
+			bad[i] ^= change
+			refused(fmt.Sprintf("with another byte %d", i), bad)
 		}
 	}
 	refused("with another byte at the end", append(bytes.Clone(good), 0))
