@@ -811,7 +811,7 @@ func newRunID() string {
 
 // A conversation is a text that says what clients send and what the server must
 // answer, byte by byte; testdata has some for every command. In what goes over
-// the wire '|' is CR LF, and \| \\ \n \xHH are what they are in "quotes".
+// the wire '|' is CR LF, and escapes are those of "quotes", like \xHH and \|.
 //
 //	== title             a conversation begins, with no keys and no connections
 //	== title [lite]      ... one that only Redis Lite can pass
@@ -826,7 +826,10 @@ func newRunID() string {
 // on one of that type. With <~ the elements of arrays and sets may come in any
 // order, and with <~2 pairs of elements; the pairs of a map always stay together.
 // A comment begins with a # between spaces.
-var exchange = regexp.MustCompile(`^(\w*)(?:(>>?)\s*(.*?))?(?:\s*<(~?2?)\s+(.*))?$`)
+var (
+	exchange = regexp.MustCompile(`^(\w*)(?:(>>?)\s*(.*?))?(?:\s*<(~?2?)\s+(.*))?$`)
+	wildcard = regexp.MustCompile(`(^|\|)([-+:$*_#,(=%~>]?\?)`)
+)
 
 const playerPatience = 5 * time.Second // for a reply, and for a command to block
 
@@ -843,52 +846,33 @@ type party struct {
 	in *reader
 }
 
-// A mismatch is an answer that was not the one expected.
-type mismatch struct {
-	line      int
-	said      string // to the server
-	want, got string
-}
-
-func (m mismatch) String() string {
-	return fmt.Sprintf("line %d: %s\n\twant %s\n\tgot  %s", m.line, m.said, m.want, m.got)
-}
-
-// play holds the conversations of a script, and returns what was answered
-// otherwise. After a reply that cannot be read the rest of that conversation is
-// left out. An error means that the script cannot be played.
-func play(addr string, script io.Reader, advance func(time.Duration)) (bad []mismatch, err error) {
+// play holds the conversations of a script, and returns a message for each
+// answer that was another than the one wanted. After an answer that cannot be
+// read, the rest of that conversation is left out.
+func play(addr string, script io.Reader, advance func(time.Duration)) (complaints []string, err error) {
 	p := &player{addr: addr, advance: advance}
 	defer p.hangUp()
 	lite, err := p.begin()
-	if err != nil {
-		return nil, err
-	}
 	in, skip := bufio.NewScanner(script), false
-	for n := 1; in.Scan(); n++ {
+	for n := 1; err == nil && in.Scan(); n++ {
 		line, _, _ := strings.Cut(" "+in.Text()+" ", " # ")
 		line = strings.TrimSpace(line)
-		if title, ok := strings.CutPrefix(line, "=="); ok {
-			if lite, err = p.begin(); err != nil {
-				return bad, err
-			}
-			skip = strings.HasSuffix(title, "[lite]") && !lite
-			continue
-		}
-		if line == "" || skip {
-			continue
-		}
-		want, got, err := p.step(line)
-		if err != nil {
-			got += err.Error()
-		}
-		if got != "" {
+		if strings.HasPrefix(line, "==") {
+			lite, err = p.begin()
+			skip = strings.HasSuffix(line, "[lite]") && !lite
+		} else if line != "" && !skip {
 			said, _, _ := strings.Cut(line, " <")
-			bad = append(bad, mismatch{n, strings.TrimSpace(said), want, got})
-			skip = err != nil
+			want, got, trouble := p.step(line)
+			if skip = trouble != nil; skip {
+				got += trouble.Error()
+			}
+			if got != "" {
+				complaints = append(complaints, fmt.Sprintf("line %d: %s\n\twant %s\n\tgot  %s",
+					n, strings.TrimSpace(said), want, got))
+			}
 		}
 	}
-	return bad, in.Err()
+	return complaints, cmp.Or(err, in.Err())
 }
 
 // begin hangs up, empties the server, and tells whether it is Redis Lite.
@@ -910,15 +894,14 @@ func (p *player) hangUp() {
 
 // party returns the connection of that name, and makes it when there is none.
 func (p *player) party(name string) (*party, error) {
-	c := p.parties[name]
-	if c == nil {
+	if p.parties[name] == nil {
 		socket, err := net.Dial("tcp", p.addr)
 		if err != nil {
 			return nil, err
 		}
-		c = &party{socket, newReader(socket)}
-		p.parties[name] = c
+		p.parties[name] = &party{socket, newReader(socket)}
 	}
+	c := p.parties[name]
 	return c, c.SetDeadline(time.Now().Add(playerPatience))
 }
 
@@ -940,15 +923,13 @@ func (p *player) ask(words ...string) (string, error) {
 // step plays one line. It returns what was answered if that is not what was
 // wanted; with an error the conversation cannot go on.
 func (p *player) step(line string) (want, got string, err error) {
-	if pause, ok := strings.CutPrefix(line, "+"); ok {
-		d, err := time.ParseDuration(strings.TrimSpace(pause))
-		if err == nil {
-			p.advance(d)
-		}
+	if pause, ok := strings.CutPrefix(line, "+ "); ok {
+		d, err := time.ParseDuration(pause)
+		p.advance(d)
 		return "", "", err
 	}
 	m := exchange.FindStringSubmatch(line)
-	if m == nil {
+	if m == nil || m[2]+m[5] == "" {
 		return "", "", errors.New("not a line of a conversation")
 	}
 	name, arrow, sent, order, want := m[1], m[2], m[3], m[4], m[5]
@@ -956,20 +937,16 @@ func (p *player) step(line string) (want, got string, err error) {
 	if err != nil {
 		return want, "", err
 	}
-	var w writer
-	words, ok := splitWords(sent)
-	switch {
-	case arrow == ">>":
-		w.buf = toWire(sent)
-	case arrow == ">" && (!ok || len(words) == 0):
-		return want, "", errors.New("no command, or unbalanced quotes")
-	case arrow == ">":
+	w, words := writer{buf: toWire(sent)}, []string(nil)
+	if arrow == ">" {
+		words, _ = splitWords(sent)
+		w.buf = nil
 		w.bulks(words)
 	}
 	if _, err = c.Write(w.buf); err != nil {
 		return want, "", err
 	}
-	if want == "" && arrow == ">" {
+	if want == "" {
 		return "", "", p.awaitBlock(c, words)
 	}
 	got, err = c.expect(want, len(order))
@@ -979,7 +956,7 @@ func (p *player) step(line string) (want, got string, err error) {
 // awaitBlock waits until the server says that c is blocked, if it sent a command
 // that can block: what others send next must find it waiting.
 func (p *player) awaitBlock(c *party, words []string) error {
-	if cmd, _ := lookup(words); cmd == nil || cmd.flags&blocking == 0 {
+	if len(words) == 0 || commands[words[0]] == nil || commands[words[0]].flags&blocking == 0 {
 		return nil
 	}
 	blocked := regexp.MustCompile(" addr=" + regexp.QuoteMeta(c.LocalAddr().String()) + " .* flags=\\w*b")
@@ -992,26 +969,24 @@ func (p *player) awaitBlock(c *party, words []string) error {
 	return errors.New("the command does not block")
 }
 
-// expect reads as many replies as want has, and returns them if they differ. The
-// elements of arrays may come in any order in groups of so many; 0 is in order.
+// expect reads as many replies as want has, and returns them if they differ.
 func (c *party) expect(want string, group int) (got string, err error) {
 	if want == "closed" {
-		switch v, err := c.in.value(); {
-		case err == nil:
+		v, err := c.in.value()
+		if err == nil {
 			return fromWire(v), nil
-		case errors.Is(err, os.ErrDeadlineExceeded):
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return "", err
 		}
 		return "", nil
 	}
-	wanted, same := newReader(bytes.NewReader(toWire(wildcards(want)))), true
-	for {
+	raw, whole, same := toWire(wildcard.ReplaceAllString(want, "$1+$2")), writer{}, true
+	for wanted := newReader(bytes.NewReader(raw)); len(whole.buf) < len(raw); {
 		v, err := wanted.value()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return "", fmt.Errorf("what is wanted is no reply: %w", err)
+		whole.value(v)
+		if err != nil || !bytes.HasPrefix(raw, whole.buf) {
+			return "", errors.New("what is wanted is no reply")
 		}
 		answer, err := c.in.value()
 		if err != nil {
@@ -1021,25 +996,13 @@ func (c *party) expect(want string, group int) (got string, err error) {
 		same = same && alike(v, answer, group)
 	}
 	if same {
-		return "", nil
+		got = ""
 	}
 	return got, nil
 }
 
-// wildcards makes ? and $? of a wanted reply the simple strings "?" and "$?".
-func wildcards(want string) string {
-	lines := strings.Split(want, "|")
-	for i, s := range lines {
-		kind, ok := strings.CutSuffix(s, "?")
-		isText := kind == "" && i > 0 && lines[i-1] == "$1"
-		if ok && !isText && len(kind) <= 1 && strings.Contains("+-:$*_#,(=%~>", kind) {
-			lines[i] = "+" + s
-		}
-	}
-	return strings.Join(lines, "|")
-}
-
-// alike tells whether a reply is what was wanted.
+// alike tells whether a reply is what was wanted. The elements of arrays may come
+// in any order in groups of so many; 0 is in order.
 func alike(want, got value, group int) bool {
 	if want.kind == '+' && (want.text == "?" || want.text == string(got.kind)+"?") {
 		return true
@@ -1048,23 +1011,21 @@ func alike(want, got value, group int) bool {
 		len(want.list) != len(got.list) {
 		return false
 	}
+	size := group
+	switch {
+	case group == 0:
+		size = max(1, len(want.list))
+	case want.kind == '%':
+		size = 2
+	}
 	each := func(a, b value) bool { return alike(a, b, group) }
-	if group == 0 {
-		return slices.EqualFunc(want.list, got.list, each)
-	}
-	if got.kind == '%' {
-		group = 2
-	}
-	left := slices.Clone(got.list)
-	for some := range slices.Chunk(want.list, group) {
-		i := 0
-		for i < len(left) && !slices.EqualFunc(some, left[i:min(i+group, len(left))], each) {
-			i += group
-		}
-		if i >= len(left) {
+	left := slices.Collect(slices.Chunk(got.list, size))
+	for some := range slices.Chunk(want.list, size) {
+		i := slices.IndexFunc(left, func(other []value) bool { return slices.EqualFunc(some, other, each) })
+		if i < 0 {
 			return false
 		}
-		left = slices.Delete(left, i, i+len(some))
+		left = slices.Delete(left, i, i+1)
 	}
 	return true
 }
@@ -1073,12 +1034,13 @@ func alike(want, got value, group int) bool {
 // into that notation.
 func toWire(s string) (b []byte) {
 	for len(s) > 0 {
-		if s[0] == '|' {
-			b, s = append(b, '\r', '\n'), s[1:]
-			continue
-		}
 		c, size := unescape(s, '"')
-		b, s = append(b, c), s[size:]
+		if s[0] == '|' {
+			b = append(b, '\r', '\n')
+		} else {
+			b = append(b, c)
+		}
+		s = s[size:]
 	}
 	return b
 }
@@ -1087,18 +1049,14 @@ func fromWire(v value) string {
 	var w writer
 	w.value(v)
 	var b strings.Builder
-	for i := 0; i < len(w.buf); i++ {
-		switch c := w.buf[i]; {
-		case c == '\r' && i+1 < len(w.buf) && w.buf[i+1] == '\n':
-			b.WriteByte('|')
-			i++
-		case c == '|' || c == '\\':
-			b.WriteString("\\" + string(c))
-		case c < ' ' || c > '~':
+	for _, c := range w.buf {
+		if c < ' ' || c > '~' || c == '|' || c == '\\' {
 			fmt.Fprintf(&b, "\\x%02x", c)
-		default:
+		} else {
 			b.WriteByte(c)
 		}
 	}
-	return b.String()
+	return readable.Replace(b.String())
 }
+
+var readable = strings.NewReplacer(`\x0d\x0a`, "|", `\x7c`, `\|`, `\x5c`, `\\`)

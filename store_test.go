@@ -806,6 +806,47 @@ func TestConversations(t *testing.T) {
 	}
 }
 
+// The player must notice what is not as it should be.
+func TestPlayer(t *testing.T) {
+	s := testServer(t)
+	for _, c := range []struct{ script, complaint string }{
+		{"> RPUSH l a b b < :3|\n> LRANGE l 0 -1 < *3|$1|a|$1|b|$1|b|", ""},
+		{"> PING < +PING|", "line 1: > PING\n\twant +PING|\n\tgot  +PONG|"},
+		{"\n> PING < $4|PONG|", "line 2: > PING\n\twant $4|PONG|\n\tgot  +PONG|"},
+		{"> GET nothing < ?|\n> GET nothing < $?|", ""},
+		{"> GET nothing < *-1|", "got  $-1|"},
+		{"> PING < $?|", "got  +PONG|"},
+		{"> PING < closed", "got  +PONG|"},
+		{"> QUIT < +OK|\n> PING < +PONG|", "line 2: > PING\n\twant +PONG|\n\tgot  EOF"},
+		{"> QUIT < +OK|\n< closed\n== next\n> PING < +PONG|", ""},
+		{">> PING|PING| < +PONG|+PONG|", ""},
+		{">> PING|PING| < +PONG|-PONG|", "got  +PONG|+PONG|"},
+		{">> PING|\n< +PONG|", ""},
+		{"> RPUSH l a b < :2|\n> LRANGE l 0 -1 <~ *2|$1|b|$1|a|", ""},
+		{"> RPUSH l a b < :2|\n> LRANGE l 0 -1 < *2|$1|b|$1|a|", "got  *2|$1|a|$1|b|"},
+		{"> RPUSH l a b a < :3|\n> LRANGE l 0 -1 <~ *3|$1|b|$1|a|$1|b|", "got  *3|$1|a|$1|b|$1|a|"},
+		{"> RPUSH l a b c d < :4|\n> LRANGE l 0 -1 <~2 *4|$1|c|$1|d|$1|a|$1|b|", ""},
+		{"> RPUSH l a b c d < :4|\n> LRANGE l 0 -1 <~2 *4|$1|c|$1|b|$1|a|$1|d|", "got  *4|$1|a|"},
+		{`> ECHO "\x00\r\n|\\?" < $6|\x00|\|\\?|`, ""},
+		{`> ECHO "\x00\r\n|\\?" < $1|\?|`, `got  $6|\x00|\|\\?|`},
+		{"> SET k v PX 100 < +OK|\n+ 99ms\n> EXISTS k < :1|\n+ 2ms\n> EXISTS k < :0|", ""},
+		{"b> SELECT 1 < +OK|\n> SET k v < +OK|\nb> GET k < $-1| # another database", ""},
+		{"+ 10 apples", "unknown unit"},
+		{"PING", "not a line"},
+		{"> PING < PONG", "what is wanted is no reply"},
+		{"> ECHO a < $1|abc|", "what is wanted is no reply"},
+	} {
+		complaints, err := play(s.addr(), strings.NewReader(c.script), s.pass)
+		got := strings.Join(complaints, "\n")
+		if err != nil || !strings.Contains(got, c.complaint) || c.complaint == "" && got != "" {
+			t.Errorf("%s\ngot  %s, %v\nwant %s", c.script, got, err, c.complaint)
+		}
+	}
+	if _, err := play("127.0.0.1:1", strings.NewReader(""), s.pass); err == nil {
+		t.Error("played without a server")
+	}
+}
+
 // --- what is on disk ---------------------------------------------------------
 
 // atHome returns a server, not started, whose dump is in a folder.
