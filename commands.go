@@ -2281,18 +2281,22 @@ func cmdCommandInfo(w *writer, r *request) {
 		if c != nil {
 			w.any(c.info())
 		} else {
-			w.nullArray()
+			w.null()
 		}
 	}
 }
 
 // info is what COMMAND INFO says of a command.
 func (c *command) info() []any {
-	subs := []any{}
-	for _, sub := range c.subcommands() {
-		subs = append(subs, sub.info())
+	var subs any = names{} // when there are none
+	if c.subs != nil {
+		list := []any{}
+		for _, sub := range c.subcommands() {
+			list = append(list, sub.info())
+		}
+		subs = list
 	}
-	return []any{c.name, c.arity, c.flagList(), c.keys.first, c.keys.last, c.keys.step, c.categories(), []any{},
+	return []any{c.name, c.arity, c.flagList(), c.keys.first, c.keys.last, c.keys.step, c.categories(), names{},
 		c.keySpecs(), subs}
 }
 
@@ -2327,7 +2331,7 @@ func (c *command) categories() (list names) {
 
 // keySpecs says where the keys stand in the newer way, which can also say "as
 // many as a number tells".
-func (c *command) keySpecs() (specs []any) {
+func (c *command) keySpecs() (specs anySet) {
 	access := names{"RW"}
 	if c.flags&readonly != 0 {
 		access = names{"RO"}

@@ -528,8 +528,11 @@ func (w *writer) verbatim(s string) {
 // fields is a map for any, whose order is kept: name, value, name, value.
 type fields []any
 
-// names is a set of simple strings for any.
-type names []string
+// names is a set of simple strings for any, and anySet one of anything.
+type (
+	names  []string
+	anySet []any
+)
 
 // any writes what replies about the server itself are made of.
 func (w *writer) any(v any) {
@@ -548,6 +551,11 @@ func (w *writer) any(v any) {
 		w.set(len(v))
 		for _, s := range v {
 			w.simple(s)
+		}
+	case anySet:
+		w.set(len(v))
+		for _, e := range v {
+			w.any(e)
 		}
 	case []any:
 		w.array(len(v))

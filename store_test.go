@@ -1,12 +1,22 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
 	"flag"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +44,12 @@ func testServer(t testing.TB, values ...string) *server {
 	if err := s.start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.shutdown(false) })
+	t.Cleanup(func() {
+		s.shutdown(false)
+		for s.saver.busy.Load() {
+			time.Sleep(time.Millisecond)
+		}
+	})
 	return s
 }
 
@@ -42,6 +57,641 @@ func (s *server) addr() string { return s.listener.Addr().String() }
 
 // pass moves the clock.
 func (s *server) pass(d time.Duration) { s.store.clock.ahead.Add(d.Microseconds()) }
+
+// --- containers --------------------------------------------------------------
+
+// A dict must do what a map does, whatever was done to it before. It grows and
+// shrinks over the sizes at which it changes its ways.
+func TestDict(t *testing.T) {
+	dice := rand.New(rand.NewPCG(1, 2))
+	var d dict[int]
+	model := make(map[string]int)
+	for round, most := range []int{3 * fewKeys, 3 * pageSize, 5, 0, 2 * pageSize, 0} {
+		for step := 0; len(model) != most && step < 40*pageSize; step++ {
+			key, v := strconv.Itoa(dice.IntN(4*pageSize)), dice.Int()
+			_, there := model[key]
+			if grows := len(model) < most; dice.IntN(4) > 0 == grows {
+				if d.put(key, v) == there {
+					t.Fatalf("put(%s) was wrong about whether it is new", key)
+				}
+				model[key] = v
+			} else {
+				if len(model) > 0 && !there {
+					key = d.random().key
+				}
+				want, there := model[key]
+				if got, ok := d.remove(key); ok != there || got != want {
+					t.Fatalf("remove(%s): %d, %v, want %d, %v", key, got, ok, want, there)
+				}
+				delete(model, key)
+			}
+			if got := d.get(key); d.has(key) != (got != nil) || got != nil && *got != model[key] {
+				t.Fatalf("get(%s) was wrong", key)
+			}
+		}
+		got := make(map[string]int)
+		for key, v := range d.all() {
+			got[key] = *v
+		}
+		if d.len() != len(model) || !maps.Equal(got, model) {
+			t.Fatalf("round %d: %d entries, want %d", round, len(got), len(model))
+		}
+		for key, want := range model {
+			if got := d.get(key); got == nil || *got != want {
+				t.Fatalf("round %d: %s is lost", round, key)
+			}
+		}
+	}
+}
+
+// random must find every entry, and about equally often.
+func TestDictRandom(t *testing.T) {
+	const keys, draws = 50, 50_000
+	var d dict[int]
+	for i := range keys {
+		d.put(strconv.Itoa(i), i)
+	}
+	var drawn [keys]int
+	for range draws {
+		drawn[d.random().value]++
+	}
+	for i, n := range drawn {
+		if n < draws/keys/2 || n > draws/keys*2 {
+			t.Errorf("%d was drawn %d times of %d", i, n, draws)
+		}
+	}
+}
+
+// The guarantee of SCAN: what is there from its beginning to its end is visited,
+// whatever else comes and goes meanwhile.
+func TestDictScan(t *testing.T) {
+	dice := rand.New(rand.NewPCG(3, 4))
+	for _, staying := range []int{0, 1, 10, 100, 2000} {
+		var d dict[bool]
+		var others []string
+		for i := range 2 * staying {
+			d.put("other"+strconv.Itoa(i), false)
+			others = append(others, "other"+strconv.Itoa(i))
+			if i < staying {
+				d.put("stays"+strconv.Itoa(i), true)
+			}
+		}
+		seen := make(map[string]bool)
+		for cursor, steps := uint64(0), 0; steps == 0 || cursor != 0; steps++ {
+			if steps > 10*staying+10 {
+				t.Fatal("the scan does not end")
+			}
+			cursor = d.scan(cursor, 1+dice.IntN(20), func(key string, stays *bool) {
+				if *stays {
+					seen[key] = true
+				}
+			})
+			for range dice.IntN(20) {
+				if i := dice.IntN(len(others) + 1); i < len(others) && dice.IntN(2) == 0 {
+					d.remove(others[i])
+				} else {
+					others = append(others, "more"+strconv.Itoa(len(others)))
+					d.put(others[len(others)-1], false)
+				}
+			}
+		}
+		if len(seen) != staying {
+			t.Errorf("%d of %d were seen", len(seen), staying)
+		}
+	}
+}
+
+// A cursor that nobody gave out must do no harm.
+func TestDictScanForeignCursor(t *testing.T) {
+	var d dict[int]
+	for i := range 20 {
+		d.put(strconv.Itoa(i), i)
+	}
+	n := 0
+	if next := d.scan(math.MaxUint64, 100, func(string, *int) { n++ }); next != 0 || n != 20 {
+		t.Errorf("visited %d, then %d", n, next)
+	}
+}
+
+// A deque must do what a slice does.
+func TestDeque(t *testing.T) {
+	dice := rand.New(rand.NewPCG(5, 6))
+	var q deque
+	var model []string
+	for step := range 30_000 {
+		s := strconv.Itoa(dice.IntN(5))
+		n := len(model)
+		grows := step/3000%2 == 0
+		switch kind := dice.IntN(20); {
+		case kind < 8 && grows || kind < 2:
+			q.push(front, s)
+			model = slices.Insert(model, 0, s)
+		case kind < 14 && grows || kind < 4:
+			q.push(back, s)
+			model = append(model, s)
+		case kind < 16 && n > 0:
+			where, i := front, 0
+			if dice.IntN(2) == 0 {
+				where, i = back, n-1
+			}
+			if got := q.pop(where); got != model[i] {
+				t.Fatalf("popped %s, want %s", got, model[i])
+			}
+			model = slices.Delete(model, i, i+1)
+		case kind == 16:
+			i := dice.IntN(n + 1)
+			q.insert(i, s)
+			model = slices.Insert(model, i, s)
+		case kind == 17 && n > 0:
+			i := dice.IntN(n)
+			*q.at(i), model[i] = s, s
+		case kind == 18 && dice.IntN(20) == 0:
+			i := dice.IntN(n + 1)
+			j := i + dice.IntN(n+1-i)
+			q.keep(i, j)
+			model = slices.Clone(model[i:j])
+		case kind == 19 && dice.IntN(20) == 0:
+			from, most := end(dice.IntN(2)), dice.IntN(n+1)
+			removed := 0
+			drop := func(e string) bool {
+				if e != s || removed == most {
+					return false
+				}
+				removed++
+				return true
+			}
+			if from == back {
+				slices.Reverse(model)
+			}
+			model = slices.DeleteFunc(model, drop)
+			if from == back {
+				slices.Reverse(model)
+			}
+			if got := q.drop(s, from, most); got != removed {
+				t.Fatalf("dropped %d, want %d", got, removed)
+			}
+		}
+		if q.len() != len(model) {
+			t.Fatalf("%d elements, want %d", q.len(), len(model))
+		}
+		if step%100 > 0 {
+			continue
+		}
+		var forth, copied []string
+		for i, e := range q.all(front) {
+			if forth = append(forth, e); *q.at(i) != e {
+				t.Fatal("at and all disagree")
+			}
+		}
+		var backwards []string
+		for _, e := range q.all(back) {
+			backwards = append(backwards, e)
+		}
+		slices.Reverse(backwards)
+		for _, e := range q.clone().(*deque).all(front) {
+			copied = append(copied, e)
+		}
+		if !slices.Equal(forth, model) || !slices.Equal(backwards, model) || !slices.Equal(copied, model) {
+			t.Fatalf("got %q\nwant %q", forth, model)
+		}
+	}
+}
+
+// A copy shares nothing that can change, and a deque gives memory back.
+func TestDequeCloneAndShrink(t *testing.T) {
+	var q deque
+	for range 10_000 {
+		q.push(back, "x")
+	}
+	copied := q.clone().(*deque)
+	q.keep(0, 2)
+	*q.at(0) = "y"
+	if copied.len() != 10_000 || *copied.at(0) != "x" {
+		t.Error("the copy changed with the original")
+	}
+	if len(q.ring) > 100 {
+		t.Errorf("2 elements in a ring of %d", len(q.ring))
+	}
+}
+
+// --- algorithms --------------------------------------------------------------
+
+// slowMatch is match without any cleverness.
+func slowMatch(pattern, s string) bool {
+	if pattern == "" {
+		return s == ""
+	}
+	if pattern[0] == '*' {
+		return slowMatch(pattern[1:], s) || s != "" && slowMatch(pattern, s[1:])
+	}
+	if s == "" {
+		return false
+	}
+	size, ok := matchOne(pattern, s[0])
+	return ok && slowMatch(pattern[size:], s[1:])
+}
+
+func TestMatchStars(t *testing.T) {
+	dice := rand.New(rand.NewPCG(7, 8))
+	word := func(letters string, most int) string {
+		b := make([]byte, dice.IntN(most+1))
+		for i := range b {
+			b[i] = letters[dice.IntN(len(letters))]
+		}
+		return string(b)
+	}
+	for range 50_000 {
+		pattern, s := word("ab**?[]^-\\", 8), word("ab-", 8)
+		if got, want := match(pattern, s), slowMatch(pattern, s); got != want {
+			t.Fatalf("match(%q, %q) is %v", pattern, s, got)
+		}
+	}
+}
+
+// What one piece of a pattern matches, as Redis has it.
+func TestMatch(t *testing.T) {
+	for _, c := range []struct {
+		pattern, yes, no string // words
+	}{
+		{"a", "a", "b A aa"},
+		{"?", "a * ?", "aa"},
+		{"[abc]", "a b c", "d ]"},
+		{"[^abc]", "d ^", "a b c"},
+		{"[a-c]x", "ax bx cx", "dx -x"},
+		{"[c-a]", "a b c", "d"},
+		{"[a\\-c]", "a - c", "b \\"},
+		{"[a-]", "a ] _", "b -"}, // a range, without its ] at the end
+		{"[]a]", "", "a ]"},
+		{"[ab", "a b", "["},
+		{"\\*", "*", "a \\*"},
+		{"\\[a]", "[a]", "a"},
+		{"a\\", "a\\", "a"},
+		{"h[^e]llo", "hallo hbllo", "hello hllo"},
+		{"*.txt", ".txt a.txt", "txt a.txt.b"},
+		{"**a**", "a ba ab", "b"},
+	} {
+		for _, s := range strings.Fields(c.yes) {
+			if !match(c.pattern, s) {
+				t.Errorf("%q does not match %q", c.pattern, s)
+			}
+		}
+		for _, s := range strings.Fields(c.no) {
+			if match(c.pattern, s) {
+				t.Errorf("%q matches %q", c.pattern, s)
+			}
+		}
+	}
+}
+
+// A pattern that would take a backtracking matcher longer than the world exists.
+func TestMatchIsFast(t *testing.T) {
+	if match(strings.Repeat("a*", 1000)+"b", strings.Repeat("a", 5000)) {
+		t.Error("matched")
+	}
+}
+
+func TestSpan(t *testing.T) {
+	edges := []int64{math.MinInt64, math.MinInt64 + 1, math.MaxInt64}
+	for n := range 6 {
+		tries := edges
+		for i := int64(-8); i <= 8; i++ {
+			tries = append(tries, i)
+		}
+		for _, start := range tries {
+			for _, stop := range tries {
+				var want, got []int
+				for i := range n {
+					behind := start < 0 && int64(i-n) >= start || start >= 0 && int64(i) >= start
+					before := stop < 0 && int64(i-n) <= stop || stop >= 0 && int64(i) <= stop
+					if behind && before {
+						want = append(want, i)
+					}
+				}
+				i, j := span(start, stop, n)
+				for ; i < j; i++ {
+					got = append(got, i)
+				}
+				if !slices.Equal(got, want) {
+					t.Fatalf("%d to %d of %d: %v, want %v", start, stop, n, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestLongestCommonSubsequence(t *testing.T) {
+	var slow func(a, b string) int
+	slow = func(a, b string) int {
+		if a == "" || b == "" {
+			return 0
+		}
+		if a[0] == b[0] {
+			return 1 + slow(a[1:], b[1:])
+		}
+		return max(slow(a[1:], b), slow(a, b[1:]))
+	}
+	dice := rand.New(rand.NewPCG(9, 10))
+	word := func() string {
+		b := make([]byte, dice.IntN(9))
+		for i := range b {
+			b[i] = "abc"[dice.IntN(3)]
+		}
+		return string(b)
+	}
+	for range 2000 {
+		a, b := word(), word()
+		common, runs := longestCommonSubsequence(a, b)
+		var joined string
+		lastA, lastB := len(a), len(b) // runs come from the last to the first
+		for _, r := range runs {
+			if r.size < 1 || r.a+r.size > lastA || r.b+r.size > lastB ||
+				a[r.a:][:r.size] != b[r.b:][:r.size] {
+				t.Fatalf("%q, %q: bad run %v", a, b, r)
+			}
+			joined, lastA, lastB = a[r.a:][:r.size]+joined, r.a, r.b
+		}
+		if joined != common || len(common) != slow(a, b) {
+			t.Fatalf("%q, %q: %q, in runs %q, and it should be %d long", a, b, common, joined, slow(a, b))
+		}
+	}
+}
+
+// --- expiry ------------------------------------------------------------------
+
+// testStore has n keys that live for so many seconds: key i for i+1.
+func testStore(n int) *store {
+	s := newStore()
+	for i := range n {
+		key := strconv.Itoa(i)
+		s.dbs[0].set(key, "v", nil, 0)
+		s.dbs[0].expires.put(key, s.clock.millis()+int64(i+1)*1000)
+	}
+	return s
+}
+
+func TestSampler(t *testing.T) {
+	const n = 1000
+	s := testStore(n)
+	d := s.dbs[0]
+	d.set("for ever", "v", nil, 0)
+	s.sample()
+	if d.keys.len() != n+1 || s.expired.Load() != 0 {
+		t.Fatal("the sampler removed what was alive")
+	}
+	if d.ttl < 1000 || d.ttl > n*1000 {
+		t.Errorf("average time to live: %d", d.ttl)
+	}
+	s.clock.ahead.Store((n / 2) * 1e6) // microseconds
+	for range 100 {
+		s.sample()
+	}
+	if left := d.expires.len(); left < n/2-1 || left > n/2+n/10 {
+		t.Errorf("%d keys with a deadline are left", left)
+	}
+	s.clock.ahead.Store(2 * n * 1e6)
+	for range 10 {
+		s.sample()
+	}
+	if d.expires.len() != 0 || d.keys.len() != 1 || !d.keys.has("for ever") || s.expired.Load() != n {
+		t.Errorf("%d keys, %d deadlines, %d expired", d.keys.len(), d.expires.len(), s.expired.Load())
+	}
+}
+
+// A reader treats a dead key as absent and leaves it there.
+func TestReadersSeeNoDeadKeys(t *testing.T) {
+	s := testStore(1)
+	d, now := s.dbs[0], s.clock.millis()
+	if d.find("0", now) == nil || d.dead("0", now) {
+		t.Error("dead too early")
+	}
+	if d.find("0", now+2000) != nil || !d.dead("0", now+2000) {
+		t.Error("alive too long")
+	}
+	if !d.keys.has("0") {
+		t.Error("a reader removed a key")
+	}
+}
+
+// --- commands without a network ----------------------------------------------
+
+// newClient returns a connection to a server that need not be started.
+func newClient(t *testing.T, s *server) *conn {
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { ours.Close(); theirs.Close() })
+	return newConn(s, ours)
+}
+
+// ask runs a command and returns its reply in the notation of conversations.
+func (c *conn) ask(line string) string {
+	words, _ := splitWords(line)
+	c.dispatch(words)
+	defer func() { c.out.buf = c.out.buf[:0] }()
+	v, err := newReader(bytes.NewReader(c.out.buf)).value()
+	if err != nil {
+		return err.Error()
+	}
+	return fromWire(v)
+}
+
+// contents returns all that is in a store, in one order, and counts what is there.
+func contents(s *store) (list []record) {
+	s.snapshot(func(rec record) error {
+		list = append(list, rec)
+		return nil
+	})
+	slices.SortStableFunc(list, func(a, b record) int {
+		return cmp.Or(cmp.Compare(a.DB, b.DB), strings.Compare(a.Key, b.Key))
+	})
+	for _, d := range s.dbs {
+		if d.keys.len() > 0 {
+			list = append(list, record{DB: d.id, Items: []string{fmt.Sprint(d.keys.len(), d.expires.len())}})
+		}
+	}
+	return list
+}
+
+// Write commands that fail or have nothing to do. There are a string, a number,
+// a list and nothing at keys of these names.
+const idleWrites = `
+	SET string x NX
+	SET nothing x XX
+	SET nothing x XX GET
+	SET list x GET
+	SET string x NX XX
+	SET string x EX 0
+	SET string x PX nan
+	SET string x EX 10 PERSIST
+	SETNX list x
+	SETEX string 0 x
+	SETEX nothing nan x
+	PSETEX string -1 x
+	GETSET list x
+	GETDEL nothing
+	GETDEL list
+	GETEX string
+	GETEX nothing EX 10
+	GETEX list PERSIST
+	GETEX string PERSIST
+	GETEX string EX -1
+	GETEX string EX 10 PX 10
+	MSET string x nothing
+	MSETNX nothing 1 string 2
+	MSETNX nothing 1 string
+	APPEND list x
+	SETRANGE string 0 ""
+	SETRANGE nothing 5 ""
+	SETRANGE nothing -1 x
+	SETRANGE string 536870912 x
+	SETRANGE list 0 x
+	INCR string
+	INCR list
+	DECR string
+	INCRBY number 9223372036854775807
+	INCRBY number nan
+	DECRBY number -9223372036854775808
+	DECRBY list 1
+	INCRBYFLOAT string 1
+	INCRBYFLOAT number inf
+	INCRBYFLOAT number x
+	INCRBYFLOAT list 1
+	LPUSH string x
+	RPUSH string x
+	LPUSHX nothing x
+	LPUSHX string x
+	RPUSHX nothing x
+	LPOP nothing
+	LPOP nothing 3
+	LPOP list 0
+	LPOP list -1
+	RPOP string
+	RPOP list 0
+	LMPOP 2 nothing none LEFT
+	LMPOP 1 list LEFT COUNT 0
+	LMPOP 2 nothing string LEFT
+	LMOVE nothing list LEFT LEFT
+	LMOVE list string LEFT LEFT
+	LMOVE list none LEFT DOWN
+	RPOPLPUSH nothing list
+	RPOPLPUSH list string
+	LSET list 9 x
+	LSET nothing 0 x
+	LSET list nan x
+	LINSERT list BEFORE x y
+	LINSERT nothing AFTER x y
+	LINSERT list BESIDE a b
+	LREM list 0 x
+	LREM nothing 0 x
+	LREM list nan a
+	LTRIM nothing 5 6
+	LTRIM string 0 1
+	LTRIM list 0 nan
+	DEL nothing none
+	UNLINK nothing
+	RENAME nothing none
+	RENAME string string
+	RENAMENX string list
+	RENAMENX string string
+	COPY nothing none
+	COPY string list
+	COPY string string
+	COPY string none DB 16
+	MOVE nothing 1
+	MOVE string 0
+	MOVE string 16
+	EXPIRE nothing 10
+	EXPIRE string 10 XX
+	EXPIRE string 10 GT
+	EXPIRE string 10 NX GT
+	EXPIRE string nan
+	EXPIRE string 9223372036854775807
+	EXPIREAT nothing 10
+	EXPIREAT string 1 XX
+	PEXPIRE string 10 GT
+	PEXPIRE nothing 10
+	PEXPIREAT string 1 WHEN
+	PEXPIREAT nothing 1
+	PERSIST string
+	PERSIST nothing
+	FLUSHALL SOON
+	FLUSHDB SOON
+	SWAPDB 0 16
+	SWAPDB nan 0
+`
+
+// A write that fails or has nothing to do moves nothing: no key, no counter of
+// changes, and nobody who watches.
+func TestIdleWrites(t *testing.T) {
+	s := newServer()
+	c, watching := newClient(t, s), newClient(t, s)
+	for _, line := range []string{"SET string text", "SET number 5", "RPUSH list a b c"} {
+		c.ask(line)
+	}
+	tried := make(map[*command]bool)
+	var lines []string
+	for line := range strings.Lines(idleWrites) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+			if name, _, _ := strings.Cut(line, " "); !commands[name].takes(1) {
+				lines = append(lines, name)
+			}
+		}
+	}
+	for _, line := range lines {
+		watching.ask("WATCH string number list nothing none")
+		before, changes := contents(s.store), s.store.changes
+		reply := c.ask(line)
+		if got := contents(s.store); !reflect.DeepEqual(got, before) {
+			t.Fatalf("%s: %s\nhad  %q\nhave %q", line, reply, before, got)
+		}
+		if s.store.changes != changes {
+			t.Errorf("%s: %s, and it counts as a change", line, reply)
+		}
+		if !watching.watcher.intact(s.store.clock.millis()) {
+			t.Errorf("%s: %s, and it alarms those who watch", line, reply)
+		}
+		watching.ask("UNWATCH")
+		words, _ := splitWords(line)
+		cmd, _ := lookup(words)
+		tried[cmd] = true
+	}
+	for _, cmd := range allCommands() {
+		if cmd.flags&write != 0 && !tried[cmd] {
+			t.Errorf("%s is not tried", cmd.name)
+		}
+	}
+}
+
+// The first version of Redis, of 2009 and written in Tcl, had these commands.
+func TestFirstRedis(t *testing.T) {
+	s := testServer(t)
+	bad, err := play(s.addr(), strings.NewReader(`
+		> PING              < +PONG|
+		> SET foo bar       < +OK|
+		> GET foo           < $3|bar|
+		> EXISTS foo        < :1|
+		> DEL foo           < :1|
+		> EXISTS foo        < :0|
+		> GET foo           < $-1|
+		> INCR counter      < :1|
+		> INCR counter      < :2|
+		> DECR counter      < :1|
+		> RPUSH list b c    < :2|
+		> LPUSH list a      < :3|
+		> LRANGE list 0 -1  < *3|$1|a|$1|b|$1|c|  # which came a little later
+		> SAVE              < +OK|
+		> BGSAVE            < +Background saving started|
+		> QUIT              < +OK|
+		< closed`), s.pass)
+	if err != nil || len(bad) > 0 {
+		t.Fatal(bad, err)
+	}
+	waitFor(t, "saves", func() int { return int(s.saver.saves.Load()) }, 2)
+	again := newServer()
+	again.config.set(map[string]string{"dir": s.config.get("dir")})
+	if n, err := again.load(); n != 2 || err != nil {
+		t.Errorf("%d keys came back, %v", n, err)
+	}
+}
 
 // --- the table of commands ---------------------------------------------------
 
@@ -153,5 +803,266 @@ func TestConversations(t *testing.T) {
 				t.Errorf("%s, %v", name, m)
 			}
 		})
+	}
+}
+
+// --- what is on disk ---------------------------------------------------------
+
+// atHome returns a server, not started, whose dump is in a folder.
+func atHome(folder string) *server {
+	s := newServer()
+	s.config.set(map[string]string{"dir": folder, "save": ""})
+	return s
+}
+
+// mustSave fills a server with commands, saves it, and returns the path of the dump.
+func mustSave(t *testing.T, s *server, lines ...string) string {
+	t.Helper()
+	c := newClient(t, s)
+	for _, line := range lines {
+		if reply := c.ask(line); reply[0] == '-' {
+			t.Fatal(line, reply)
+		}
+	}
+	if err := s.save(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
+}
+
+func TestSaveAndLoad(t *testing.T) {
+	s := atHome(t.TempDir())
+	for size := range 3 { // values that are cut into several records, or just not
+		l := new(list)
+		for i := range 2*pieceItems + size - 1 {
+			l.push(back, strconv.Itoa(i))
+		}
+		s.store.dbs[1].set("list"+strconv.Itoa(size), "", l, 0)
+	}
+	s.store.dbs[1].set("long", strings.Repeat("x", pieceBytes+1), nil, 0)
+	mustSave(t, s,
+		`SET string text`,
+		`SET empty ""`,
+		`SET "" "empty key"`,
+		`SET bytes "\x00\r\n\xff\xfe"`,
+		`SET "\xff\x00" x`,
+		`SET number -9223372036854775808`,
+		`APPEND edited abc`, `APPEND edited def`,
+		`RPUSH list a "" "\x00" a`,
+		`SET limited x PXAT 33177117420001`,
+		`RPUSH limited-list x`, `PEXPIREAT limited-list 33177117420002`,
+		`SELECT 15`,
+		`SET string "of another database" PXAT 33177117420003`)
+	again := atHome(s.config.get("dir"))
+	n, err := again.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(contents(s.store), contents(again.store)) {
+		t.Error("what came back is not what was saved") // too long to be printed
+	}
+	if n != 15 || again.saver.loaded != n {
+		t.Errorf("%d keys came back", n)
+	}
+}
+
+// A key whose time came while the server was down does not come back.
+func TestLoadDropsTheDead(t *testing.T) {
+	s := atHome(t.TempDir())
+	mustSave(t, s, "SET k v", "SET short v EX 10", "SET long v EX 1000", "SET past v PX 1")
+	again := atHome(s.config.get("dir"))
+	again.store.clock.ahead.Store(100 * 1e6) // microseconds
+	if n, err := again.load(); n != 2 || err != nil {
+		t.Errorf("%d keys, %v", n, err)
+	}
+	if again.store.dbs[0].keys.has("short") || !again.store.dbs[0].keys.has("long") {
+		t.Error("the wrong ones")
+	}
+}
+
+func TestNoDump(t *testing.T) {
+	if n, err := atHome(t.TempDir()).load(); n != 0 || err != nil {
+		t.Error(n, err)
+	}
+}
+
+// A dump that is cut off or changed in any byte is refused, and left as it is.
+func TestDamagedDump(t *testing.T) {
+	s := atHome(t.TempDir())
+	path := mustSave(t, s, "SET Name John", "SET short x EX 1000", "RPUSH list a b c", "SELECT 1", "SET a 1")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(what string, b []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := atHome(s.config.get("dir")).load(); err == nil {
+			t.Fatalf("a dump %s was loaded", what)
+		}
+		if left, err := os.ReadFile(path); err != nil || !bytes.Equal(left, b) {
+			t.Fatalf("a dump %s was touched: %v", what, err)
+		}
+	}
+	for i := range good {
+		refused(fmt.Sprintf("cut off after %d bytes", i), good[:i])
+		for _, change := range []byte{1, 0xff} {
+			bad := bytes.Clone(good)
+			bad[i] ^= change
+			refused(fmt.Sprintf("with another byte %d", i), bad)
+		}
+	}
+	refused("with another byte at the end", append(bytes.Clone(good), 0))
+	refused("of Redis", []byte("REDIS0010\xfa\x09redis-ver\x067.0.15"))
+	if err := os.WriteFile(path, good, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := atHome(s.config.get("dir")).load(); n != 4 || err != nil {
+		t.Error(n, err)
+	}
+}
+
+// Whatever stands in a dump, even behind a good checksum, reading it must end in
+// keys or in an error.
+func TestForgedDump(t *testing.T) {
+	s := atHome(t.TempDir())
+	path := mustSave(t, s, "SET Name John", "RPUSH list a b c")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := len(dumpMagic); i < len(good)-trailerSize; i++ {
+		for _, change := range []byte{1, 0x80, 0xff} {
+			bad := bytes.Clone(good[:len(good)-4])
+			bad[i] ^= change
+			bad = binary.LittleEndian.AppendUint32(bad, crc32.Checksum(bad, crcTable))
+			if err := os.WriteFile(path, bad, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			atHome(s.config.get("dir")).load()
+		}
+	}
+}
+
+// What a crash left of the file that was being written does no harm.
+func TestCrashWhileSaving(t *testing.T) {
+	s := atHome(t.TempDir())
+	path := mustSave(t, s, "SET Name John")
+	if err := os.WriteFile(path+".tmp", []byte("half a du"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := atHome(s.config.get("dir")).load(); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	mustSave(t, s, "SET Name Jack", "SET other x")
+	if n, err := atHome(s.config.get("dir")).load(); n != 2 || err != nil {
+		t.Error(n, err)
+	}
+	if _, err := os.Stat(path + ".tmp"); !os.IsNotExist(err) {
+		t.Error("the temporary file is still there", err)
+	}
+}
+
+// A save that fails leaves the old dump, says so, and stops writes until one
+// succeeds.
+func TestSaveFails(t *testing.T) {
+	s := atHome(t.TempDir())
+	s.config.set(map[string]string{"save": "3600 1"})
+	c := newClient(t, s)
+	path := mustSave(t, s, "SET Name John")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path+".tmp", 0o755); err != nil { // cannot be written to
+		t.Fatal(err)
+	}
+	c.ask("SET Name Jack")
+	changes := s.store.changes
+	for _, step := range [][2]string{
+		{"SAVE", "-ERR|"},
+		{"SET Name Joe", "-" + string(errSaveFailed) + "|"},
+		{"GET Name", "$4|Jack|"},
+		{"CONFIG SET stop-writes-on-bgsave-error no", "+OK|"},
+		{"SET Name Jim", "+OK|"},
+		{"CONFIG SET stop-writes-on-bgsave-error yes", "+OK|"},
+		{"SET Name Joe", "-" + string(errSaveFailed) + "|"},
+	} {
+		if got := c.ask(step[0]); got != step[1] {
+			t.Errorf("%s: %s", step[0], got)
+		}
+	}
+	if s.store.changes != changes+1 {
+		t.Error("the changes were forgotten")
+	}
+	if left, err := os.ReadFile(path); err != nil || !bytes.Equal(left, good) {
+		t.Error("the old dump is gone", err)
+	}
+	if err := os.Remove(path + ".tmp"); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.ask("SAVE") + c.ask("SET Name Joe"); got != "+OK|+OK|" {
+		t.Error(got)
+	}
+	if s.store.changes != 1 {
+		t.Error("changes since the save:", s.store.changes)
+	}
+}
+
+// One save at a time.
+func TestSaveWhileSaving(t *testing.T) {
+	s := atHome(t.TempDir())
+	c := newClient(t, s)
+	s.saver.busy.Store(true)
+	for _, line := range []string{"SAVE", "BGSAVE"} {
+		if got := c.ask(line); got != "-ERR Background save already in progress|" {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+}
+
+func TestSavePoints(t *testing.T) {
+	s := atHome(t.TempDir())
+	s.config.set(map[string]string{"save": "60 3 3600 1"})
+	c := newClient(t, s)
+	saves := func() int64 {
+		s.saveIfDue()
+		waitFor(t, "saving", func() int { return map[bool]int{true: 1}[s.saver.busy.Load()] }, 0)
+		return s.saver.saves.Load()
+	}
+	ago := func(seconds int64) { s.saver.last.Store(time.Now().Unix() - seconds) }
+	ago(100_000)
+	if saves() != 0 {
+		t.Error("saved although nothing has changed")
+	}
+	ago(100)
+	c.ask("SET a 1")
+	c.ask("SET b 1")
+	if saves() != 0 {
+		t.Error("saved too early")
+	}
+	c.ask("SET c 1")
+	if saves() != 1 {
+		t.Error("3 changes in 60 seconds were not saved")
+	}
+	c.ask("SET d 1")
+	ago(4000)
+	if saves() != 2 || saves() != 2 {
+		t.Error("1 change in 3600 seconds was not saved once")
+	}
+}
+
+// A server that is told to stop saves what it has.
+func TestShutdownSaves(t *testing.T) {
+	s := testServer(t)
+	c := newClient(t, s)
+	c.ask("SET Name John")
+	if err := s.shutdown(true); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := atHome(s.config.get("dir")).load(); n != 1 || err != nil {
+		t.Error(n, err)
 	}
 }
