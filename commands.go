@@ -2139,7 +2139,7 @@ func memoryUse() (heap, total uint64) {
 	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"},
 		{Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(samples)
-	return samples[0].Value.Uint64(), samples[1].Value.Uint64() - samples[2].Value.Uint64()
+	return samples[0].Value.Uint64() - uint64(len(ballast)), samples[1].Value.Uint64() - samples[2].Value.Uint64() - uint64(len(ballast))
 }
 
 // humanBytes prints bytes as Redis does: 941.23K.

@@ -29,7 +29,7 @@ import (
 const (
 	lineMax       = 64 << 10  // a line: a length, or a command typed by hand
 	bulkMax       = 512 << 20 // a bulk string, and so a value
-	bufferSize    = 4 << 10   // input buffer of a connection
+	bufferSize    = 8 << 10   // input buffer of a connection
 	firstStep     = 64 << 10  // room made for a large bulk string before any of it arrived
 	argsKept      = 1 << 10   // arguments (a number) whose array a connection keeps for the next command
 	guestArgs     = 10        // arguments (a number) of a client that has not given the password

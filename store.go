@@ -176,12 +176,19 @@ func (d *dict[V]) scan(cursor uint64, count int, visit func(key string, v *V)) u
 
 // --- deque: a list with two ends ---------------------------------------------
 
-// A deque is a ring: both ends and any index are O(1), the middle is O(n).
+// A deque is a row of pages: both ends and any index are O(1), the middle is O(n).
+// Element i stands at head+i, counted over all pages. The first pages may be nil:
+// room to grow at the front, or what was taken there.
 type deque struct {
-	ring []string
-	head int // where the first element stands
-	n    int
+	pages [][]string
+	head  int
+	n     int
 }
+
+const (
+	listBits = 7
+	listPage = 1 << listBits // elements of a page; only the last may have fewer
+)
 
 // end is one of the two ends of a deque.
 type end int
@@ -196,26 +203,48 @@ func (q *deque) len() int { return q.n }
 // at returns the place of element i, 0 being the first.
 func (q *deque) at(i int) *string {
 	i += q.head
-	if i >= len(q.ring) {
-		i -= len(q.ring)
-	}
-	return &q.ring[i]
+	return &q.pages[i>>listBits][i&(listPage-1)]
 }
 
 func (q *deque) push(where end, s string) {
-	if q.n == len(q.ring) {
-		q.resize(q.n + max(4, q.n/2))
+	switch {
+	case where == back:
+		at := q.head + q.n
+		k := at >> listBits
+		if k == len(q.pages) {
+			q.pages = append(q.pages, nil)
+			if k > 0 { // the list is long: one allocation instead of several
+				q.pages[k] = make([]string, 0, listPage)
+			}
+		}
+		if page := &q.pages[k]; at&(listPage-1) == len(*page) {
+			*page = append(*page, s)
+		} else {
+			(*page)[at&(listPage-1)] = s
+		}
+	case q.head == 0 && q.n < listPage/8: // short enough to be moved
+		q.pages = [][]string{slices.Insert(q.firstPage(), 0, s)}
+	default:
+		if q.head == 0 {
+			room := 1 + len(q.pages)/2
+			q.pages = slices.Insert(q.pages, 0, make([][]string, room)...)
+			q.head = room * listPage
+		}
+		q.head--
+		if page := &q.pages[q.head>>listBits]; *page == nil {
+			*page = make([]string, listPage)
+		}
+		*q.at(0) = s
 	}
 	q.n++
-	if where == front {
-		q.head--
-		if q.head < 0 {
-			q.head += len(q.ring)
-		}
-		q.ring[q.head] = s
-	} else {
-		*q.at(q.n - 1) = s
+}
+
+// firstPage returns the elements of a list that has no more than one page.
+func (q *deque) firstPage() []string {
+	if q.n == 0 {
+		return nil
 	}
+	return q.pages[0][:q.n]
 }
 
 // pop takes the element at one end. The deque is not empty.
@@ -228,27 +257,23 @@ func (q *deque) pop(where end) string {
 	s := *p
 	*p = ""
 	q.n--
-	if where == front {
+	switch at := q.head + i; {
+	case q.n == 0:
+		*q = deque{}
+	case where == back && at&(listPage-1) == 0:
+		q.pages[at>>listBits] = nil
+		q.pages = q.pages[:at>>listBits]
+	case where == front:
 		q.head++
-		if q.head == len(q.ring) {
-			q.head = 0
+		if gone := q.head >> listBits; q.head&(listPage-1) == 0 {
+			q.pages[gone-1] = nil
+			if gone > len(q.pages)/2 {
+				q.pages = slices.Delete(q.pages, 0, gone)
+				q.head = 0
+			}
 		}
 	}
-	if len(q.ring) > 16 && q.n < len(q.ring)/4 {
-		q.resize(q.n + q.n/2)
-	}
 	return s
-}
-
-func (q *deque) resize(size int) {
-	ring := make([]string, size)
-	if wrapped := q.head + q.n - len(q.ring); wrapped > 0 {
-		copied := copy(ring, q.ring[q.head:])
-		copy(ring[copied:], q.ring[:wrapped])
-	} else {
-		copy(ring, q.ring[q.head:q.head+q.n])
-	}
-	q.ring, q.head = ring, 0
 }
 
 // all ranges over the elements from the first to the last, or backwards.
@@ -310,13 +335,9 @@ func (q *deque) drop(s string, from end, most int) int {
 }
 
 func (q *deque) clone() container {
-	c := &deque{}
-	if q.n > 0 {
-		c.n = q.n
-		c.ring = make([]string, q.n)
-		for i, s := range q.all(front) {
-			c.ring[i] = s
-		}
+	c := &deque{pages: slices.Clone(q.pages), head: q.head, n: q.n}
+	for k, page := range c.pages {
+		c.pages[k] = slices.Clone(page)
 	}
 	return c
 }
