@@ -91,24 +91,28 @@ func numKeys(i int) keys { return keys{count: i} }
 
 var table = []group{
 	{"connection", []row{
-		{"AUTH [username] password", "Gives the password.", session | fast | noAuth | allowBusy, noKeys, cmdAuth},
+		{"AUTH [username] password", "Gives the password.",
+			session | fast | noAuth | allowBusy, noKeys, cmdAuth},
 		{"CLIENT GETNAME", "Returns the name of the connection.", session, noKeys, cmdClientGetName},
 		{"CLIENT ID", "Returns the number of the connection.", session, noKeys, cmdClientID},
 		{"CLIENT INFO", "Describes the connection.", session, noKeys, cmdClientInfo},
-		{"CLIENT KILL ip:port|[ID client-id]|[TYPE NORMAL|MASTER|REPLICA|PUBSUB]|[USER username]|[ADDR ip:port]|" +
-			"[LADDR ip:port]|[SKIPME YES|NO] [...]", "Disconnects clients.", session | admin, noKeys, cmdClientKill},
+		{"CLIENT KILL ip:port|[ID client-id]|[TYPE NORMAL|MASTER|REPLICA|PUBSUB]|[USER username]|" +
+			"[ADDR ip:port]|[LADDR ip:port]|[SKIPME YES|NO] [...]", "Disconnects clients.",
+			session | admin, noKeys, cmdClientKill},
 		{"CLIENT LIST [TYPE NORMAL|MASTER|REPLICA|PUBSUB] [ID client-id [client-id ...]]",
 			"Describes all connections.", session | admin, noKeys, cmdClientList},
-		{"CLIENT NO-EVICT ON|OFF", "Exempts the connection from eviction.", session | admin, noKeys, cmdClientNoEvict},
+		{"CLIENT NO-EVICT ON|OFF", "Exempts the connection from eviction.",
+			session | admin, noKeys, cmdClientNoEvict},
 		{"CLIENT REPLY ON|OFF|SKIP", "Switches replies off and on.", session, noKeys, cmdClientReply},
 		{"CLIENT SETINFO lib-name|lib-ver value", "Tells which library the client uses (from Redis 7.2).",
 			session, noKeys, cmdClientSetInfo},
 		{"CLIENT SETNAME connection-name", "Gives the connection a name.", session, noKeys, cmdClientSetName},
 		{"ECHO message", "Returns the message.", anytime | fast, noKeys, cmdEcho},
-		{"HELLO [protover [AUTH username password] [SETNAME clientname]]", "Begins a conversation in RESP 2 or 3.",
+		{"HELLO [protover [AUTH username password] [SETNAME clientname]]", "Begins to talk in RESP 2 or 3.",
 			session | fast | noAuth | allowBusy, noKeys, cmdHello},
 		{"PING [message]", "Answers PONG, or the message.", fast, noKeys, cmdPing},
-		{"QUIT [...]", "Closes the connection.", session | fast | noAuth | allowBusy | unqueued, noKeys, cmdQuit},
+		{"QUIT [...]", "Closes the connection.",
+			session | fast | noAuth | allowBusy | unqueued, noKeys, cmdQuit},
 		{"RESET", "Makes the connection as good as new.",
 			session | fast | noAuth | allowBusy | unqueued | lockWrite, noKeys, cmdReset},
 		{"SELECT index", "Changes the database.", anytime | fast, noKeys, cmdSelect},
@@ -129,26 +133,30 @@ var table = []group{
 		{"PERSIST key", "Removes the deadline of a key.", write | fast, oneKey, cmdPersist},
 		{"PEXPIRE key milliseconds [NX|XX|GT|LT]", "Sets the time to live of a key in milliseconds.",
 			write | fast, oneKey, expire(1, fromNow)},
-		{"PEXPIREAT key unix-time-milliseconds [NX|XX|GT|LT]", "Sets the deadline of a key as a Unix time in ms.",
+		{"PEXPIREAT key unix-time-milliseconds [NX|XX|GT|LT]", "Sets the deadline of a key in Unix ms.",
 			write | fast, oneKey, expire(1, fromEpoch)},
-		{"PEXPIRETIME key", "Returns the deadline of a key as a Unix time in ms.",
+		{"PEXPIRETIME key", "Returns the deadline of a key in Unix ms.",
 			readonly | fast, oneKey, ttl(1, fromEpoch)},
-		{"PTTL key", "Returns the time to live of a key in milliseconds.", readonly | fast, oneKey, ttl(1, fromNow)},
+		{"PTTL key", "Returns the time to live of a key in milliseconds.",
+			readonly | fast, oneKey, ttl(1, fromNow)},
 		{"RANDOMKEY", "Returns a random key.", readonly | lockWrite, noKeys, cmdRandomKey},
 		{"RENAME key newkey", "Renames a key, in place of any other.", write, twoKeys, rename(false)},
-		{"RENAMENX key newkey", "Renames a key if the new name is free.", write | fast, twoKeys, rename(true)},
+		{"RENAMENX key newkey", "Renames a key if the new name is free.",
+			write | fast, twoKeys, rename(true)},
 		{"SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]", "Goes through the keys, some at a time.",
 			readonly, noKeys, cmdScan},
 		{"TOUCH key [key ...]", "Counts which of the keys exist, and marks them as used.",
 			readonly | fast, allKeys, cmdExists},
-		{"TTL key", "Returns the time to live of a key in seconds.", readonly | fast, oneKey, ttl(1000, fromNow)},
+		{"TTL key", "Returns the time to live of a key in seconds.",
+			readonly | fast, oneKey, ttl(1000, fromNow)},
 		{"TYPE key", "Returns the type of the value of a key.", readonly | fast, oneKey, cmdType},
 		{"UNLINK key [key ...]", "Deletes keys.", write | fast, allKeys, cmdDel},
 	}},
 	{"string", []row{
 		{"APPEND key value", "Appends to the string at a key.", write | denyoom | fast, oneKey, cmdAppend},
 		{"DECR key", "Takes one from the integer at a key.", write | denyoom | fast, oneKey, increment(-1)},
-		{"DECRBY key decrement", "Subtracts from the integer at a key.", write | denyoom | fast, oneKey, cmdDecrBy},
+		{"DECRBY key decrement", "Subtracts from the integer at a key.",
+			write | denyoom | fast, oneKey, cmdDecrBy},
 		{"GET key", "Returns the string at a key.", readonly | fast, oneKey, cmdGet},
 		{"GETDEL key", "Returns the string at a key and deletes it.", write | fast, oneKey, cmdGetDel},
 		{"GETEX key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]",
@@ -158,8 +166,9 @@ var table = []group{
 			write | denyoom | fast, oneKey, cmdGetSet},
 		{"INCR key", "Adds one to the integer at a key.", write | denyoom | fast, oneKey, increment(+1)},
 		{"INCRBY key increment", "Adds to the integer at a key.", write | denyoom | fast, oneKey, cmdIncrBy},
-		{"INCRBYFLOAT key increment", "Adds to the number at a key.", write | denyoom | fast, oneKey, cmdIncrByFloat},
-		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Finds the longest common subsequence.",
+		{"INCRBYFLOAT key increment", "Adds to the number at a key.",
+			write | denyoom | fast, oneKey, cmdIncrByFloat},
+		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Finds a longest common subsequence.",
 			readonly, twoKeys, cmdLCS},
 		{"MGET key [key ...]", "Returns the strings at several keys.", readonly | fast, allKeys, cmdMGet},
 		{"MSET key value [key value ...]", "Sets several keys at once.", write | denyoom, keyPairs, cmdMSet},
@@ -168,7 +177,8 @@ var table = []group{
 		{"PSETEX key milliseconds value", "Sets a key and its time to live in milliseconds.",
 			write | denyoom, oneKey, setWithTTL(1)},
 		{"SET key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|" +
-			"PXAT unix-time-milliseconds|KEEPTTL]", "Sets a key to a string.", write | denyoom, oneKey, cmdSet},
+			"PXAT unix-time-milliseconds|KEEPTTL]", "Sets a key to a string.",
+			write | denyoom, oneKey, cmdSet},
 		{"SETEX key seconds value", "Sets a key and its time to live in seconds.",
 			write | denyoom, oneKey, setWithTTL(1000)},
 		{"SETNX key value", "Sets a key if it does not exist.", write | denyoom | fast, oneKey, cmdSetNX},
@@ -184,7 +194,8 @@ var table = []group{
 		{"LLEN key", "Returns the length of a list.", readonly | fast, oneKey, length[list]},
 		{"LMOVE source destination LEFT|RIGHT LEFT|RIGHT", "Moves an element from one list to another.",
 			write | denyoom, twoKeys, cmdLMove},
-		{"LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]", "Takes elements from the first list that has any.",
+		{"LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]",
+			"Takes elements from the first list with any.",
 			write | movablekeys, numKeys(1), cmdLMPop},
 		{"LPOP key [count]", "Takes elements from the head of a list.", write | fast, oneKey, pop(front)},
 		{"LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]", "Finds elements of a list.",
@@ -221,14 +232,18 @@ var table = []group{
 		{"CLUSTER subcommand [argument ...]", "Says that this is no cluster.", anytime, noKeys, cmdCluster},
 		{"COMMAND [...]", "Describes all commands.", anytime, noKeys, cmdCommandInfo},
 		{"COMMAND COUNT", "Counts the commands.", anytime, noKeys, cmdCommandCount},
-		{"COMMAND DOCS [command-name [command-name ...]]", "Documents commands.", anytime, noKeys, cmdCommandDocs},
-		{"COMMAND GETKEYS command arg [arg ...]", "Finds the keys in a command.", anytime, noKeys, cmdCommandGetKeys},
-		{"COMMAND INFO [command-name [command-name ...]]", "Describes commands.", anytime, noKeys, cmdCommandInfo},
+		{"COMMAND DOCS [command-name [command-name ...]]", "Documents commands.",
+			anytime, noKeys, cmdCommandDocs},
+		{"COMMAND GETKEYS command arg [arg ...]", "Finds the keys in a command.",
+			anytime, noKeys, cmdCommandGetKeys},
+		{"COMMAND INFO [command-name [command-name ...]]", "Describes commands.",
+			anytime, noKeys, cmdCommandInfo},
 		{"COMMAND LIST [FILTERBY MODULE module-name|ACLCAT category|PATTERN pattern]", "Names the commands.",
 			anytime, noKeys, cmdCommandList},
 		{"CONFIG GET parameter [parameter ...]", "Returns settings.", session | admin, noKeys, cmdConfigGet},
 		{"CONFIG RESETSTAT", "Sets the counters of INFO to 0.", session | admin, noKeys, cmdConfigResetStat},
-		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.", session | admin, noKeys, cmdConfigSet},
+		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.",
+			session | admin, noKeys, cmdConfigSet},
 		{"DBSIZE", "Counts the keys of the database.", readonly | fast, noKeys, cmdDBSize},
 		{"FLUSHALL [ASYNC|SYNC]", "Deletes all keys of all databases.", write, noKeys, cmdFlushAll},
 		{"FLUSHDB [ASYNC|SYNC]", "Deletes all keys of the database.", write, noKeys, cmdFlushDB},
@@ -347,7 +362,8 @@ func unknownCommand(words []string) replyError {
 		}
 		fmt.Fprintf(&args, "'%.*s' ", most-args.Len(), a)
 	}
-	return replyError(fmt.Sprintf("ERR unknown command '%.128s', with args beginning with: %s", words[0], args.String()))
+	return replyError(fmt.Sprintf("ERR unknown command '%.128s', with args beginning with: %s",
+		words[0], &args))
 }
 
 // find returns the places of the keys among words. Words that cannot be read give none.
@@ -422,10 +438,10 @@ const (
 	errNoAuth      replyError = "NOAUTH Authentication required."
 	errWrongPass   replyError = "WRONGPASS invalid username-password pair or user is disabled."
 	errExecAbort   replyError = "EXECABORT Transaction discarded because of previous errors."
-	errSaveFailed  replyError = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to " +
-		"persist to disk. Commands that may modify the data set are disabled, because this instance is configured " +
-		"to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). " +
-		"Please check the Redis logs for details about the RDB error."
+	errSaveFailed  replyError = "MISCONF Redis is configured to save RDB snapshots, but it's currently " +
+		"unable to persist to disk. Commands that may modify the data set are disabled, because this " +
+		"instance is configured to report errors during writes if RDB snapshotting fails " +
+		"(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
 )
 
 func errArity(name string) replyError {
@@ -791,8 +807,9 @@ func cmdHello(w *writer, r *request) {
 		}
 	}
 	if r.in.guest {
-		fail("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> " +
-			"<pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
+		fail("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH " +
+			"<user> <pass> option can be used to authenticate the client and select the RESP protocol " +
+			"version at the same time")
 	}
 	if dialect != 0 {
 		w.resp3 = dialect == 3
@@ -829,7 +846,8 @@ func cmdClientSetInfo(w *writer, r *request) {
 		fail(replyError("ERR Unrecognized option '" + option + "'"))
 	}
 	if !isLabel(v) {
-		fail(replyError("ERR " + strings.ToLower(option) + " cannot contain spaces, newlines or special characters."))
+		option = strings.ToLower(option)
+		fail(replyError("ERR " + option + " cannot contain spaces, newlines or special characters."))
 	}
 	r.setShared(func() { r.lib[i] = v })
 	w.ok()
@@ -879,7 +897,8 @@ type clientFilter struct {
 
 func (f *clientFilter) allows(c *conn) bool {
 	return (f.ids == nil || slices.Contains(f.ids, c.id)) && (f.kind == "" || f.kind == c.kind()) &&
-		(f.addr == "" || f.addr == c.RemoteAddr().String()) && (f.laddr == "" || f.laddr == c.LocalAddr().String())
+		(f.addr == "" || f.addr == c.RemoteAddr().String()) &&
+		(f.laddr == "" || f.laddr == c.LocalAddr().String())
 }
 
 func cmdClientList(w *writer, r *request) {
@@ -1030,7 +1049,8 @@ func expire(unit int64, from base) handler {
 			return
 		}
 		old := r.db.expires.get(key) // nil: never, which is later than any time
-		if nx && old != nil || xx && old == nil || gt && (old == nil || at <= *old) || lt && old != nil && at >= *old {
+		if nx && old != nil || xx && old == nil ||
+			gt && (old == nil || at <= *old) || lt && old != nil && at >= *old {
 			w.int(0)
 			return
 		}
@@ -1203,7 +1223,8 @@ func cmdScan(w *writer, r *request) {
 	o := r.scanOptions()
 	var found []string
 	cursor := r.db.keys.scan(o.cursor, int(o.count), func(key string, it *item) {
-		if match(o.pattern, key) && !r.db.dead(key, r.now) && (o.kind == "" || strings.EqualFold(it.typeName(), o.kind)) {
+		fits := o.kind == "" || strings.EqualFold(it.typeName(), o.kind)
+		if fits && match(o.pattern, key) && !r.db.dead(key, r.now) {
 			found = append(found, key)
 		}
 	})
@@ -2037,7 +2058,8 @@ func cmdConfigSet(w *writer, r *request) {
 			err = errors.New("duplicate parameter")
 		}
 		if err != nil {
-			fail(replyError(fmt.Sprintf("ERR CONFIG SET failed (possibly related to argument '%s') - %v", list[0], err)))
+			fail(replyError(fmt.Sprintf("ERR CONFIG SET failed (possibly related to argument '%s') - %v",
+				list[0], err)))
 		}
 		values[name] = v
 	}
@@ -2136,10 +2158,13 @@ func infoMemory(r *request, put func(string, any)) {
 // memoryUse returns the bytes in live and not yet collected objects, and all
 // that Go holds of the system.
 func memoryUse() (heap, total uint64) {
-	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"},
-		{Name: "/memory/classes/heap/released:bytes"}}
-	metrics.Read(samples)
-	return samples[0].Value.Uint64() - uint64(len(ballast)), samples[1].Value.Uint64() - samples[2].Value.Uint64() - uint64(len(ballast))
+	var use [3]metrics.Sample
+	for i, class := range []string{"heap/objects", "total", "heap/released"} {
+		use[i].Name = "/memory/classes/" + class + ":bytes"
+	}
+	metrics.Read(use[:])
+	heap, total = use[0].Value.Uint64(), use[1].Value.Uint64()-use[2].Value.Uint64()
+	return heap - uint64(len(ballast)), total - uint64(len(ballast))
 }
 
 // humanBytes prints bytes as Redis does: 941.23K.
@@ -2198,7 +2223,8 @@ func infoCluster(r *request, put func(string, any)) { put("cluster_enabled", 0) 
 func infoKeyspace(r *request, put func(string, any)) {
 	for _, d := range r.store.dbs {
 		if d.keys.len() > 0 {
-			put(fmt.Sprintf("db%d", d.id), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys.len(), d.expires.len(), d.ttl))
+			put(fmt.Sprintf("db%d", d.id),
+				fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys.len(), d.expires.len(), d.ttl))
 		}
 	}
 }
@@ -2207,7 +2233,8 @@ func infoCommandstats(r *request, put func(string, any)) {
 	for _, c := range allCommands() {
 		calls, usec, turns, fails := c.calls.Load(), c.usec.Load(), c.turns.Load(), c.fails.Load()
 		if calls+turns > 0 {
-			put("cmdstat_"+c.name, fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+			put("cmdstat_"+c.name, fmt.Sprintf(
+				"calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
 				calls, usec, float64(usec)/float64(max(calls, 1)), turns, fails))
 		}
 	}
@@ -2296,8 +2323,8 @@ func (c *command) info() []any {
 		}
 		subs = list
 	}
-	return []any{c.name, c.arity, c.flagList(), c.keys.first, c.keys.last, c.keys.step, c.categories(), names{},
-		c.keySpecs(), subs}
+	return []any{c.name, c.arity, c.flagList(), c.keys.first, c.keys.last, c.keys.step,
+		c.categories(), names{}, c.keySpecs(), subs}
 }
 
 func (c *command) flagList() (list names) {
@@ -2454,9 +2481,10 @@ func parseSequence(usage string) (args []argument) {
 		again, repeats := strings.CutSuffix(inner, " ...")
 		switch {
 		case word == "[...]": // whatever follows is not looked at
-		case optional && repeats && token == "" && strings.HasSuffix(usage[:strings.Index(usage, word)], again+" "):
+		case optional && repeats && token == "" && strings.Contains(usage, again+" "+word):
 			if n := len(parseSequence(again)); n > 1 {
-				args = append(args[:len(args)-n], argument{name: "data", kind: "block", parts: parseSequence(again)})
+				parts := parseSequence(again)
+				args = append(args[:len(args)-n], argument{name: "data", kind: "block", parts: parts})
 			}
 			args[len(args)-1].multiple = true
 		case optional:

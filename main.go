@@ -113,7 +113,8 @@ var settings = []setting{
 		savePoints, false},
 	{"requirepass", "", "password that clients must give", anyText, false},
 	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), false},
-	{"timeout", "0", "seconds after which an idle client is disconnected; 0 is never", number(0, 1<<31-1), false},
+	{"timeout", "0", "seconds after which an idle client is disconnected; 0 is never", number(0, 1<<31-1),
+		false},
 	{"loglevel", "notice", "debug, verbose, notice or warning", logLevel, false},
 	{"enable-debug-command", "no", "who may use DEBUG: no, local or yes", oneOf("no", "yes", "local"), true},
 	{"databases", strconv.Itoa(databases), "", number(databases, databases), true},
@@ -227,7 +228,8 @@ func (c *config) set(values map[string]string) {
 func (c *config) parseFlags(args []string) error {
 	flags := flag.NewFlagSet("redis-lite", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	help := []string{"Redis Lite " + liteVersion + ", a small Redis " + redisVersion + ". Usage: redis-lite [flags]", ""}
+	help := []string{fmt.Sprintf("Redis Lite %s, a small Redis %s. Usage: redis-lite [flags]", liteVersion,
+		redisVersion), ""}
 	for _, s := range settings {
 		if s.usage == "" {
 			continue
@@ -300,7 +302,7 @@ func (s *server) welcome(loaded int) {
 		liteVersion, redisVersion, s.listener.Addr(), os.Getpid(), loaded))
 	slog.Info(fmt.Sprintf("Try:  redis-cli -p %s SET Name John", port))
 	slog.Info(fmt.Sprintf("      redis-benchmark -p %s -t set,get -q", port))
-	slog.Info(fmt.Sprintf("      printf 'GET Name\\r\\n' | nc -w 1 %s %s", host, port))
+	slog.Info(fmt.Sprintf("      printf 'GET Name\\r\\nQUIT\\r\\n' | nc %s %s", host, port))
 }
 
 func (s *server) accept() {
@@ -404,7 +406,7 @@ func (s *server) shutdown(save bool) error {
 	case <-finished:
 	case <-time.After(time.Second):
 	}
-	if save {
+	if save && s.store.changes > 0 { // written while we took leave
 		if err := s.save(); err != nil {
 			return err
 		}
@@ -481,7 +483,8 @@ func (c *conn) serve() {
 	defer c.leave()
 	defer func() {
 		if bug := recover(); bug != nil {
-			slog.Error("A bug cost a client its connection", "client", c.id, "bug", bug, "stack", string(debug.Stack()))
+			slog.Error("A bug cost a client its connection", "client", c.id, "bug", bug,
+				"stack", string(debug.Stack()))
 		}
 	}()
 	for !c.closing {
@@ -566,7 +569,8 @@ func (c *conn) dispatch(words []string) {
 	}
 	switch {
 	case cmd == nil && (strings.EqualFold(words[0], "POST") || strings.EqualFold(words[0], "Host:")):
-		slog.Warn("This was HTTP: maybe a web page makes a browser attack. Connection aborted.", "client", c.RemoteAddr())
+		slog.Warn("This was HTTP: maybe a web page makes a browser attack. Connection aborted.",
+			"client", c.RemoteAddr())
 		c.closing = true
 	case refusal != "":
 		c.out.err(string(refusal))
@@ -798,11 +802,12 @@ func (c *conn) describe(now int64) string {
 	c.outbox.mu.Lock()
 	owed := len(c.outbox.owed)
 	c.outbox.mu.Unlock()
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d "+
-		"qbuf=0 qbuf-free=%d argv-mem=0 multi-mem=0 rbs=%d rbp=0 obl=0 oll=%d omem=%d tot-mem=%d events=r cmd=%s "+
-		"user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
-		c.id, c.RemoteAddr(), c.LocalAddr(), c.name, (now-c.created)/1000, (now-c.active.Load())/1000, flags, c.db.id,
-		c.queued, bufferSize, outputKept, min(owed, 1), owed, bufferSize+owed, last, c.speaking, c.lib[0], c.lib[1])
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=%d "+
+		"sub=0 psub=0 ssub=0 multi=%d qbuf=0 qbuf-free=%d argv-mem=0 multi-mem=0 rbs=%d rbp=0 obl=0 oll=%d "+
+		"omem=%d tot-mem=%d events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
+		c.id, c.RemoteAddr(), c.LocalAddr(), c.name, (now-c.created)/1000, (now-c.active.Load())/1000, flags,
+		c.db.id, c.queued, bufferSize, outputKept, min(owed, 1), owed, bufferSize+owed, last, c.speaking,
+		c.lib[0], c.lib[1])
 }
 
 // newRunID returns 40 random hexadecimal digits, by which clients tell one run

@@ -183,7 +183,8 @@ func (s *server) saveNow() error {
 	s.store.Unlock()
 	s.saver.last.Store(time.Now().Unix())
 	s.saver.saves.Add(1)
-	slog.Info("DB saved on disk", "path", path, "bytes", b.Len(), "took", time.Since(began).Round(time.Millisecond))
+	took := time.Since(began).Round(time.Millisecond)
+	slog.Info("DB saved on disk", "path", path, "bytes", b.Len(), "took", took)
 	return nil
 }
 
@@ -261,7 +262,8 @@ func (s *server) load() (keys int, err error) {
 	}
 	defer f.Close()
 	if err := s.readDump(f); err != nil {
-		return 0, fmt.Errorf("cannot load %s: %w. It was left as it is; move it away to start without it", path, err)
+		return 0, fmt.Errorf("cannot load %s: %w. It was left as it is; move it away to start without it",
+			path, err)
 	}
 	if info, err := f.Stat(); err == nil {
 		s.saver.last.Store(info.ModTime().Unix())
