@@ -2049,13 +2049,14 @@ func cmdConfigSet(w *writer, r *request) {
 		if i < 0 {
 			fail(replyError("ERR Unknown option or number of arguments for CONFIG SET - '" + list[0] + "'"))
 		}
-		_, twice := values[name]
-		v, err := settings[i].check(list[1])
-		switch {
-		case settings[i].fixed:
-			err = errors.New("can't set immutable config")
-		case twice:
+		var v string
+		var err error
+		if why := settings[i].fixed; why != free {
+			err = errors.New("can't set " + why + " config")
+		} else if _, twice := values[name]; twice {
 			err = errors.New("duplicate parameter")
+		} else {
+			v, err = settings[i].check(list[1])
 		}
 		if err != nil {
 			fail(replyError(fmt.Sprintf("ERR CONFIG SET failed (possibly related to argument '%s') - %v",

@@ -66,7 +66,7 @@ func main() {
 		slog.Info("Received " + sig.String() + ", shutting down. Once more to exit at once.")
 		go func() { <-signals; os.Exit(1) }()
 		if err := s.shutdown(s.config.get("save") != ""); err != nil {
-			fatal(err)
+			slog.Error("Cannot save, and so goes on. Once more to exit without.", "err", err)
 		}
 	}()
 	<-s.done
@@ -101,26 +101,34 @@ func fatal(err error) {
 type setting struct {
 	name, value, usage string // value: the default
 	check              func(value string) (string, error)
-	fixed              bool
+	fixed              string // why CONFIG SET refuses it
 }
 
+// Redis does not let clients say where the dump is: it could be any file.
+const (
+	free      = ""
+	immutable = "immutable"
+	protected = "protected"
+)
+
 var settings = []setting{
-	{"bind", "127.0.0.1", "address to listen on; an empty one is every address", anyText, true},
-	{"port", "6379", "TCP port; 0 takes any that is free", number(0, 65535), true},
-	{"dir", ".", "folder of the dump", folder, false},
-	{"dbfilename", "dump.gob", "file name of the dump", fileName, false},
+	{"bind", "127.0.0.1", "address to listen on; an empty one is every address", anyText, immutable},
+	{"port", "6379", "TCP port; 0 takes any that is free", number(0, 65535), immutable},
+	{"dir", ".", "folder of the dump", folder, protected},
+	{"dbfilename", "dump.gob", "file name of the dump", fileName, protected},
 	{"save", "3600 1 300 100 60 10000", "when to save by itself: pairs of seconds and changes; \"\" is never",
-		savePoints, false},
-	{"requirepass", "", "password that clients must give", anyText, false},
-	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), false},
+		savePoints, free},
+	{"requirepass", "", "password that clients must give", anyText, free},
+	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), free},
 	{"timeout", "0", "seconds after which an idle client is disconnected; 0 is never", number(0, 1<<31-1),
-		false},
-	{"loglevel", "notice", "debug, verbose, notice or warning", logLevel, false},
-	{"enable-debug-command", "no", "who may use DEBUG: no, local or yes", oneOf("no", "yes", "local"), true},
-	{"databases", strconv.Itoa(databases), "", number(databases, databases), true},
-	{"appendonly", "no", "", oneOf("no"), true},
-	{"proto-max-bulk-len", strconv.Itoa(bulkMax), "", number(bulkMax, bulkMax), true},
-	{"stop-writes-on-bgsave-error", "yes", "", oneOf("yes", "no"), false},
+		free},
+	{"loglevel", "notice", "debug, verbose, notice or warning", logLevel, free},
+	{"enable-debug-command", "no", "who may use DEBUG: no, local or yes", oneOf("no", "yes", "local"), immutable},
+	{"databases", strconv.Itoa(databases), "", number(databases, databases), immutable},
+	{"appendonly", "no", "", oneOf("no"), immutable},
+	{"maxmemory", "0", "", number(0, 0), immutable},
+	{"proto-max-bulk-len", strconv.Itoa(bulkMax), "", number(bulkMax, bulkMax), immutable},
+	{"stop-writes-on-bgsave-error", "yes", "", oneOf("yes", "no"), free},
 }
 
 func anyText(v string) (string, error) { return v, nil }
@@ -389,7 +397,7 @@ func (s *server) shutdown(save bool) error {
 		return errors.New("already shutting down")
 	}
 	if save {
-		if err := s.save(); err != nil {
+		if err := s.saveAtLast(); err != nil {
 			s.stopping.Store(false)
 			return err
 		}
@@ -406,9 +414,12 @@ func (s *server) shutdown(save bool) error {
 	case <-finished:
 	case <-time.After(time.Second):
 	}
-	if save && s.store.changes > 0 { // written while we took leave
-		if err := s.save(); err != nil {
-			return err
+	s.store.RLock()
+	late := s.store.changes // made while we took leave
+	s.store.RUnlock()
+	if save && late > 0 {
+		if err := s.saveAtLast(); err != nil {
+			slog.Error("The last changes are lost", "changes", late, "err", err)
 		}
 	}
 	slog.Info("Bye")
@@ -700,14 +711,13 @@ func (c *conn) flush() error {
 	n, err := c.Conn.Write(b)
 	o.mu.Lock()
 	o.writing = false
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = nil
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		o.err = err
+		return err
 	}
-	if err == nil {
-		err = c.owe(b[n:])
-	}
-	o.err = err
-	return err
+	messages := o.owed // of others, who came while we wrote, and come after
+	o.owed = nil
+	return cmp.Or(c.owe(b[n:]), c.owe(messages))
 }
 
 // owe adds to what the outbox owes, whose mutex is held, and has it sent.

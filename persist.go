@@ -164,6 +164,16 @@ func (s *server) save() error {
 	return s.saveNow()
 }
 
+// saveAtLast saves once the save that is under way has ended.
+func (s *server) saveAtLast() error {
+	for {
+		if err := s.save(); err != errSaving {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
 func (s *server) saveNow() error {
 	began := time.Now()
 	s.saver.tried.Store(began.Unix())
