@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -243,17 +244,19 @@ func writeFile(path string, b []byte) (err error) {
 	return syncFolder(filepath.Dir(path))
 }
 
-// syncFolder makes a rename survive a loss of power. Not every system can.
+// syncFolder makes a rename survive a loss of power. Not every system can: some
+// say so, and some file systems call it an invalid argument.
 func syncFolder(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
+	err = d.Sync()
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // --- loading -----------------------------------------------------------------
