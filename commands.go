@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"os"
@@ -60,12 +61,13 @@ const (
 	allowBusy
 	noAsyncLoading
 	skipSlowlog
-	movablekeys
+	movable
 
 	lockWrite // runs under the write lock, though it is no write command
 	lockRead  // runs under the read lock, though it is not readonly
 	unqueued  // runs at once even after MULTI
 
+	grow    = write | denyoom
 	anytime = loading | stale
 	session = loading | stale | noscript
 )
@@ -85,6 +87,9 @@ var (
 	allKeys  = keys{1, -1, 1, 0}
 	keyPairs = keys{1, -1, 2, 0}
 )
+
+// destAndNumKeys is for those that store what they make of several keys.
+var destAndNumKeys = keys{1, 1, 1, 2}
 
 // numKeys is for commands that say at word i how many keys follow.
 func numKeys(i int) keys { return keys{count: i} }
@@ -119,7 +124,7 @@ var table = []group{
 	}},
 	{"generic", []row{
 		{"COPY source destination [DB destination-db] [REPLACE]", "Copies the value of a key to a new key.",
-			write | denyoom, twoKeys, cmdCopy},
+			grow, twoKeys, cmdCopy},
 		{"DEL key [key ...]", "Deletes keys.", write, allKeys, cmdDel},
 		{"EXISTS key [key ...]", "Counts which of the keys exist.", readonly | fast, allKeys, cmdExists},
 		{"EXPIRE key seconds [NX|XX|GT|LT]", "Sets the time to live of a key in seconds.",
@@ -153,68 +158,186 @@ var table = []group{
 		{"UNLINK key [key ...]", "Deletes keys.", write | fast, allKeys, cmdDel},
 	}},
 	{"string", []row{
-		{"APPEND key value", "Appends to the string at a key.", write | denyoom | fast, oneKey, cmdAppend},
-		{"DECR key", "Takes one from the integer at a key.", write | denyoom | fast, oneKey, increment(-1)},
-		{"DECRBY key decrement", "Subtracts from the integer at a key.",
-			write | denyoom | fast, oneKey, cmdDecrBy},
+		{"APPEND key value", "Appends to the string at a key.", grow | fast, oneKey, cmdAppend},
+		{"DECR key", "Takes one from the integer at a key.", grow | fast, oneKey, increment(-1, false)},
+		{"DECRBY key decrement", "Subtracts from the integer at a key.", grow | fast, oneKey, increment(-1, true)},
 		{"GET key", "Returns the string at a key.", readonly | fast, oneKey, cmdGet},
 		{"GETDEL key", "Returns the string at a key and deletes it.", write | fast, oneKey, cmdGetDel},
 		{"GETEX key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]",
 			"Returns the string at a key and sets its deadline.", write | fast, oneKey, cmdGetEx},
 		{"GETRANGE key start end", "Returns a part of the string at a key.", readonly, oneKey, cmdGetRange},
 		{"GETSET key value", "Sets a key to a string and returns the old one.",
-			write | denyoom | fast, oneKey, cmdGetSet},
-		{"INCR key", "Adds one to the integer at a key.", write | denyoom | fast, oneKey, increment(+1)},
-		{"INCRBY key increment", "Adds to the integer at a key.", write | denyoom | fast, oneKey, cmdIncrBy},
-		{"INCRBYFLOAT key increment", "Adds to the number at a key.",
-			write | denyoom | fast, oneKey, cmdIncrByFloat},
+			grow | fast, oneKey, cmdGetSet},
+		{"INCR key", "Adds one to the integer at a key.", grow | fast, oneKey, increment(+1, false)},
+		{"INCRBY key increment", "Adds to the integer at a key.", grow | fast, oneKey, increment(+1, true)},
+		{"INCRBYFLOAT key increment", "Adds to the number at a key.", grow | fast, oneKey, cmdIncrByFloat},
 		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Finds a longest common subsequence.",
 			readonly, twoKeys, cmdLCS},
 		{"MGET key [key ...]", "Returns the strings at several keys.", readonly | fast, allKeys, cmdMGet},
-		{"MSET key value [key value ...]", "Sets several keys at once.", write | denyoom, keyPairs, cmdMSet},
+		{"MSET key value [key value ...]", "Sets several keys at once.", grow, keyPairs, mset(false)},
 		{"MSETNX key value [key value ...]", "Sets several keys at once if none of them exists.",
-			write | denyoom, keyPairs, cmdMSetNX},
+			grow, keyPairs, mset(true)},
 		{"PSETEX key milliseconds value", "Sets a key and its time to live in milliseconds.",
-			write | denyoom, oneKey, setWithTTL(1)},
+			grow, oneKey, setWithTTL("PX")},
 		{"SET key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|" +
 			"PXAT unix-time-milliseconds|KEEPTTL]", "Sets a key to a string.",
-			write | denyoom, oneKey, cmdSet},
+			grow, oneKey, cmdSet},
 		{"SETEX key seconds value", "Sets a key and its time to live in seconds.",
-			write | denyoom, oneKey, setWithTTL(1000)},
-		{"SETNX key value", "Sets a key if it does not exist.", write | denyoom | fast, oneKey, cmdSetNX},
-		{"SETRANGE key offset value", "Overwrites a part of the string at a key.",
-			write | denyoom, oneKey, cmdSetRange},
+			grow, oneKey, setWithTTL("EX")},
+		{"SETNX key value", "Sets a key if it does not exist.", grow | fast, oneKey, cmdSetNX},
+		{"SETRANGE key offset value", "Overwrites a part of the string at a key.", grow, oneKey, cmdSetRange},
 		{"STRLEN key", "Returns the length of the string at a key.", readonly | fast, oneKey, cmdStrLen},
 		{"SUBSTR key start end", "Returns a part of the string at a key.", readonly, oneKey, cmdGetRange},
 	}},
 	{"list", []row{
 		{"LINDEX key index", "Returns an element by its index.", readonly, oneKey, cmdLIndex},
 		{"LINSERT key BEFORE|AFTER pivot element", "Inserts an element beside another.",
-			write | denyoom, oneKey, cmdLInsert},
+			grow, oneKey, cmdLInsert},
 		{"LLEN key", "Returns the length of a list.", readonly | fast, oneKey, length[list]},
 		{"LMOVE source destination LEFT|RIGHT LEFT|RIGHT", "Moves an element from one list to another.",
-			write | denyoom, twoKeys, cmdLMove},
+			grow, twoKeys, cmdLMove},
 		{"LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]",
-			"Takes elements from the first list with any.",
-			write | movablekeys, numKeys(1), cmdLMPop},
+			"Takes elements from the first list with any.", write | movable, numKeys(1), cmdLMPop},
 		{"LPOP key [count]", "Takes elements from the head of a list.", write | fast, oneKey, pop(front)},
 		{"LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]", "Finds elements of a list.",
 			readonly, oneKey, cmdLPos},
 		{"LPUSH key element [element ...]", "Adds elements to the head of a list.",
-			write | denyoom | fast, oneKey, push(front, always)},
+			grow | fast, oneKey, push(front, always)},
 		{"LPUSHX key element [element ...]", "Adds elements to the head of a list that exists.",
-			write | denyoom | fast, oneKey, push(front, ifExists)},
+			grow | fast, oneKey, push(front, ifExists)},
 		{"LRANGE key start stop", "Returns a range of a list.", readonly, oneKey, cmdLRange},
 		{"LREM key count element", "Removes elements equal to one from a list.", write, oneKey, cmdLRem},
-		{"LSET key index element", "Replaces an element by its index.", write | denyoom, oneKey, cmdLSet},
+		{"LSET key index element", "Replaces an element by its index.", grow, oneKey, cmdLSet},
 		{"LTRIM key start stop", "Keeps only a range of a list.", write, oneKey, cmdLTrim},
 		{"RPOP key [count]", "Takes elements from the tail of a list.", write | fast, oneKey, pop(back)},
 		{"RPOPLPUSH source destination", "Moves the last element of a list to the head of another.",
-			write | denyoom, twoKeys, cmdRPopLPush},
+			grow, twoKeys, cmdRPopLPush},
 		{"RPUSH key element [element ...]", "Adds elements to the tail of a list.",
-			write | denyoom | fast, oneKey, push(back, always)},
+			grow | fast, oneKey, push(back, always)},
 		{"RPUSHX key element [element ...]", "Adds elements to the tail of a list that exists.",
-			write | denyoom | fast, oneKey, push(back, ifExists)},
+			grow | fast, oneKey, push(back, ifExists)},
+	}},
+	{"hash", []row{
+		{"HDEL key field [field ...]", "Removes fields from a hash.",
+			write | fast, oneKey, remove[string]("hdel")},
+		{"HEXISTS key field", "Tells whether a hash has a field.", readonly | fast, oneKey, has[string]},
+		{"HGET key field", "Returns the value of a field.", readonly | fast, oneKey, cmdHGet},
+		{"HGETALL key", "Returns all fields and values.", readonly, oneKey, hall(true, true)},
+		{"HINCRBY key field increment", "Adds to the integer in a field.", grow | fast, oneKey, cmdHIncrBy},
+		{"HINCRBYFLOAT key field increment", "Adds to the number in a field.",
+			grow | fast, oneKey, cmdHIncrByFloat},
+		{"HKEYS key", "Returns all fields.", readonly, oneKey, hall(true, false)},
+		{"HLEN key", "Counts the fields.", readonly | fast, oneKey, length[hash]},
+		{"HMGET key field [field ...]", "Returns the values of fields.",
+			readonly | fast, oneKey, lookAll(fieldsOf, putField)},
+		{"HMSET key field value [field value ...]", "Sets fields.", grow | fast, oneKey, hset(false)},
+		{"HRANDFIELD key [count [WITHVALUES]]", "Returns random fields.",
+			readonly, oneKey, random("WITHVALUES", fieldsOf, putField)},
+		{"HSCAN key cursor [MATCH pattern] [COUNT count]", "Goes through a hash, some fields at a time.",
+			readonly, oneKey, scan(fieldsOf, putField)},
+		{"HSET key field value [field value ...]", "Sets fields.", grow | fast, oneKey, hset(true)},
+		{"HSETNX key field value", "Sets a field if the hash does not have it.",
+			grow | fast, oneKey, cmdHSetNX},
+		{"HSTRLEN key field", "Returns the length of the value of a field.",
+			readonly | fast, oneKey, cmdHStrLen},
+		{"HVALS key", "Returns all values.", readonly, oneKey, hall(false, true)},
+	}},
+	{"set", []row{
+		{"SADD key member [member ...]", "Adds members to a set.", grow | fast, oneKey, cmdSAdd},
+		{"SCARD key", "Counts the members.", readonly | fast, oneKey, length[set]},
+		{"SDIFF key [key ...]", "Subtracts the other sets from the first.",
+			readonly, allKeys, algebra(difference, false)},
+		{"SDIFFSTORE destination key [key ...]", "Subtracts sets and stores the result.",
+			grow, allKeys, algebra(difference, true)},
+		{"SINTER key [key ...]", "Intersects sets.", readonly, allKeys, algebra(intersection, false)},
+		{"SINTERCARD numkeys key [key ...] [LIMIT limit]", "Counts the members that sets have in common.",
+			readonly | movable, numKeys(1), cmdSInterCard},
+		{"SINTERSTORE destination key [key ...]", "Intersects sets and stores the result.",
+			grow, allKeys, algebra(intersection, true)},
+		{"SISMEMBER key member", "Tells whether a set has a member.", readonly | fast, oneKey, has[struct{}]},
+		{"SMEMBERS key", "Returns all members.", readonly, oneKey, cmdSMembers},
+		{"SMISMEMBER key member [member ...]", "Tells which members a set has.",
+			readonly | fast, oneKey, lookAll(membersOf, putIsThere)},
+		{"SMOVE source destination member", "Moves a member to another set.",
+			write | fast, twoKeys, cmdSMove},
+		{"SPOP key [count]", "Takes random members.", write | fast, oneKey, cmdSPop},
+		{"SRANDMEMBER key [count]", "Returns random members.", readonly, oneKey, random("", membersOf, nil)},
+		{"SREM key member [member ...]", "Removes members from a set.",
+			write | fast, oneKey, remove[struct{}]("srem")},
+		{"SSCAN key cursor [MATCH pattern] [COUNT count]", "Goes through a set, some members at a time.",
+			readonly, oneKey, scan(membersOf, nil)},
+		{"SUNION key [key ...]", "Unites sets.", readonly, allKeys, algebra(union, false)},
+		{"SUNIONSTORE destination key [key ...]", "Unites sets and stores the result.",
+			grow, allKeys, algebra(union, true)},
+	}},
+	{"sorted-set", []row{
+		{"ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]",
+			"Adds members or changes their scores.", grow | fast, oneKey, cmdZAdd},
+		{"ZCARD key", "Counts the members.", readonly | fast, oneKey, length[zset]},
+		{"ZCOUNT key min max", "Counts the members in a range of scores.",
+			readonly | fast, oneKey, zcount(byScore)},
+		{"ZDIFF numkeys key [key ...] [WITHSCORES]", "Subtracts the other sorted sets from the first.",
+			readonly | movable, numKeys(1), zalgebra(difference, false)},
+		{"ZDIFFSTORE destination numkeys key [key ...]", "Subtracts sorted sets and stores the result.",
+			grow | movable, destAndNumKeys, zalgebra(difference, true)},
+		{"ZINCRBY key increment member", "Adds to the score of a member.", grow | fast, oneKey, cmdZIncrBy},
+		{"ZINTER numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX] [WITHSCORES]",
+			"Intersects sorted sets.", readonly | movable, numKeys(1), zalgebra(intersection, false)},
+		{"ZINTERCARD numkeys key [key ...] [LIMIT limit]",
+			"Counts the members that sorted sets have in common.",
+			readonly | movable, numKeys(1), cmdZInterCard},
+		{"ZINTERSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] " +
+			"[AGGREGATE SUM|MIN|MAX]", "Intersects sorted sets and stores the result.",
+			grow | movable, destAndNumKeys, zalgebra(intersection, true)},
+		{"ZLEXCOUNT key min max", "Counts the members in a range of names.",
+			readonly | fast, oneKey, zcount(byLex)},
+		{"ZMPOP numkeys key [key ...] MIN|MAX [COUNT count]",
+			"Takes members from the first sorted set that has any.", write | movable, numKeys(1), cmdZMPop},
+		{"ZMSCORE key member [member ...]", "Returns the scores of members.",
+			readonly | fast, oneKey, lookAll(scoresOf, putScore)},
+		{"ZPOPMAX key [count]", "Takes the members with the highest scores.",
+			write | fast, oneKey, zpop(back)},
+		{"ZPOPMIN key [count]", "Takes the members with the lowest scores.",
+			write | fast, oneKey, zpop(front)},
+		{"ZRANDMEMBER key [count [WITHSCORES]]", "Returns random members.",
+			readonly, oneKey, random("WITHSCORES", scoresOf, putScore)},
+		{"ZRANGE key start stop [BYSCORE|BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
+			"Returns a range of members.", readonly, oneKey, zrange(byRank, false, true, false)},
+		{"ZRANGEBYLEX key min max [LIMIT offset count]", "Returns the members in a range of names.",
+			readonly, oneKey, zrange(byLex, false, false, false)},
+		{"ZRANGEBYSCORE key min max [WITHSCORES] [LIMIT offset count]",
+			"Returns the members in a range of scores.",
+			readonly, oneKey, zrange(byScore, false, false, false)},
+		{"ZRANGESTORE dst src min max [BYSCORE|BYLEX] [REV] [LIMIT offset count]",
+			"Stores a range of members.", grow, twoKeys, zrange(byRank, false, true, true)},
+		{"ZRANK key member", "Returns the rank of a member, the lowest being 0.",
+			readonly | fast, oneKey, zrank(false)},
+		{"ZREM key member [member ...]", "Removes members.", write | fast, oneKey, cmdZRem},
+		{"ZREMRANGEBYLEX key min max", "Removes the members in a range of names.",
+			write, oneKey, zremrange(byLex)},
+		{"ZREMRANGEBYRANK key start stop", "Removes the members in a range of ranks.",
+			write, oneKey, zremrange(byRank)},
+		{"ZREMRANGEBYSCORE key min max", "Removes the members in a range of scores.",
+			write, oneKey, zremrange(byScore)},
+		{"ZREVRANGE key start stop [WITHSCORES]", "Returns a range of members, from the highest score down.",
+			readonly, oneKey, zrange(byRank, true, false, false)},
+		{"ZREVRANGEBYLEX key max min [LIMIT offset count]",
+			"Returns the members in a range of names, backwards.",
+			readonly, oneKey, zrange(byLex, true, false, false)},
+		{"ZREVRANGEBYSCORE key max min [WITHSCORES] [LIMIT offset count]",
+			"Returns the members in a range of scores, backwards.",
+			readonly, oneKey, zrange(byScore, true, false, false)},
+		{"ZREVRANK key member", "Returns the rank of a member, the highest being 0.",
+			readonly | fast, oneKey, zrank(true)},
+		{"ZSCAN key cursor [MATCH pattern] [COUNT count]",
+			"Goes through a sorted set, some members at a time.",
+			readonly, oneKey, scan(scoresOf, putPlainScore)},
+		{"ZSCORE key member", "Returns the score of a member.", readonly | fast, oneKey, cmdZScore},
+		{"ZUNION numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX] [WITHSCORES]",
+			"Unites sorted sets.", readonly | movable, numKeys(1), zalgebra(union, false)},
+		{"ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] " +
+			"[AGGREGATE SUM|MIN|MAX]", "Unites sorted sets and stores the result.",
+			grow | movable, destAndNumKeys, zalgebra(union, true)},
 	}},
 	{"transactions", []row{
 		{"DISCARD", "Forgets the commands since MULTI.",
@@ -245,8 +368,8 @@ var table = []group{
 		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.",
 			session | admin, noKeys, cmdConfigSet},
 		{"DBSIZE", "Counts the keys of the database.", readonly | fast, noKeys, cmdDBSize},
-		{"FLUSHALL [ASYNC|SYNC]", "Deletes all keys of all databases.", write, noKeys, cmdFlushAll},
-		{"FLUSHDB [ASYNC|SYNC]", "Deletes all keys of the database.", write, noKeys, cmdFlushDB},
+		{"FLUSHALL [ASYNC|SYNC]", "Deletes all keys of all databases.", write, noKeys, flush(true)},
+		{"FLUSHDB [ASYNC|SYNC]", "Deletes all keys of the database.", write, noKeys, flush(false)},
 		{"INFO [section [section ...]]", "Tells about the server.", anytime | lockRead, noKeys, cmdInfo},
 		{"LASTSAVE", "Returns the Unix time of the last save.", anytime | fast, noKeys, cmdLastSave},
 		{"SAVE", "Saves the keyspace.", admin | noscript | noAsyncLoading | noMulti, noKeys, cmdSave},
@@ -287,7 +410,7 @@ func init() {
 			}
 			parent := commands[names[0]]
 			if parent == nil {
-				parent = &command{name: strings.ToLower(names[0]), group: g.name, arity: -2}
+				parent = &command{name: strings.ToLower(names[0]), named: 1, group: g.name, arity: -2}
 				register(commands, names[0], parent)
 			}
 			if parent.subs == nil {
@@ -416,6 +539,13 @@ type replyError string
 
 func fail(e replyError) { panic(e) }
 
+// must throws a syntax error unless ok.
+func must(ok bool) {
+	if !ok {
+		fail(errSyntax)
+	}
+}
+
 // Redis's errors, word for word.
 const (
 	errSyntax      replyError = "ERR syntax error"
@@ -429,16 +559,18 @@ const (
 	errDBIndex     replyError = "ERR DB index is out of range"
 	errTooLong     replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 	errOverflow    replyError = "ERR increment or decrement would overflow"
+	errOutOfRange  replyError = "ERR value is out of range"
 	errNaN         replyError = "ERR increment would produce NaN or Infinity"
-	errOffset      replyError = "ERR offset is out of range"
-	errNumKeys     replyError = "ERR numkeys should be greater than 0"
-	errCount       replyError = "ERR count should be greater than 0"
-	errCursor      replyError = "ERR invalid cursor"
-	errTimeout     replyError = "ERR timeout is not an integer or out of range"
-	errNoAuth      replyError = "NOAUTH Authentication required."
-	errWrongPass   replyError = "WRONGPASS invalid username-password pair or user is disabled."
-	errExecAbort   replyError = "EXECABORT Transaction discarded because of previous errors."
-	errSaveFailed  replyError = "MISCONF Redis is configured to save RDB snapshots, but it's currently " +
+	errCountRange  replyError = "ERR value is out of range, " +
+		"value must between -9223372036854775807 and 9223372036854775807"
+	errOffset     replyError = "ERR offset is out of range"
+	errNumKeys    replyError = "ERR numkeys should be greater than 0"
+	errCount      replyError = "ERR count should be greater than 0"
+	errCursor     replyError = "ERR invalid cursor"
+	errNoAuth     replyError = "NOAUTH Authentication required."
+	errWrongPass  replyError = "WRONGPASS invalid username-password pair or user is disabled."
+	errExecAbort  replyError = "EXECABORT Transaction discarded because of previous errors."
+	errSaveFailed replyError = "MISCONF Redis is configured to save RDB snapshots, but it's currently " +
 		"unable to persist to disk. Commands that may modify the data set are disabled, because this " +
 		"instance is configured to report errors during writes if RDB snapshotting fails " +
 		"(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
@@ -505,6 +637,16 @@ func (r *request) rest() []string {
 	return list
 }
 
+// tally counts the arguments left for which something is true.
+func (r *request) tally(holds func(arg string) bool) (n int) {
+	for _, arg := range r.rest() {
+		if holds(arg) {
+			n++
+		}
+	}
+	return n
+}
+
 // option returns the next argument in capitals.
 func (r *request) option() string { return strings.ToUpper(r.next()) }
 
@@ -559,6 +701,17 @@ func toInt(s string) int64 {
 // count reads a number that must not be negative.
 func (r *request) count() int { return r.atLeast(0, errNotPositive) }
 
+// lastCount reads the count that may end a command; it is 1 when not given.
+func (r *request) lastCount() (count int, given bool) {
+	switch r.left() {
+	case 0:
+		return 1, false
+	case 1:
+		return r.count(), true
+	}
+	panic(errSyntax)
+}
+
 // atLeastOne reads a number that must be positive.
 func (r *request) atLeastOne(e replyError) int { return r.atLeast(1, e) }
 
@@ -573,10 +726,10 @@ func (r *request) atLeast(low int64, e replyError) int {
 }
 
 // keysAfterCount reads the number of keys and then the keys.
-func (r *request) keysAfterCount() []string {
+func (r *request) keysAfterCount(tooFew replyError) []string {
 	n := r.atLeastOne(errNumKeys)
 	if n > r.left() {
-		fail(errSyntax)
+		fail(tooFew)
 	}
 	r.pos += n
 	return r.words[r.pos-n : r.pos]
@@ -655,60 +808,59 @@ func (r *request) text(key string) (s string, ok bool) {
 	return "", false
 }
 
-// pointer is a type whose pointer is a container.
-type pointer[T any] interface {
-	*T
-	container
+// read returns the container at key, or an empty one that is not stored. It throws
+// WRONGTYPE when something else is there.
+func read[T any, P pointer[T]](r *request, key string) P {
+	p, _ := lookFor[T, P](r, key)
+	return p
 }
 
-// read returns the container at key, or nil. It throws WRONGTYPE when something
-// else is there.
-func read[T any, P pointer[T]](r *request, key string) P {
+func lookFor[T any, P pointer[T]](r *request, key string) (p P, stored bool) {
 	it := r.find(key)
 	if it == nil {
-		return nil
+		return new(T), false
 	}
 	p, ok := it.object.(P)
 	if !ok {
 		fail(errWrongType)
 	}
-	return p
+	return p, true
 }
 
 // edit returns the container at key to be changed. When there is none it makes
 // one, which changed will put into the keyspace if it is no longer empty: a
 // handler that throws before leaves no trace.
 func edit[T any, P pointer[T]](r *request, key string) P {
-	p := read[T, P](r, key)
-	stored := p != nil
-	if !stored {
-		p = new(T)
-	}
+	p, stored := lookFor[T, P](r, key)
 	r.edits = append(r.edits, edited{key, p, stored})
 	return p
 }
 
 // editString returns the string at key as a buffer to be changed in place.
 func (r *request) editString(key string) *buffer {
-	it := r.stringItem(key)
-	if it != nil && it.object == nil {
-		it.object, it.text = &buffer{[]byte(it.text)}, ""
+	if it := r.stringItem(key); it != nil {
+		it.buffer()
 	}
 	return edit[buffer](r, key)
 }
 
 // setString gives key a string in place of anything, without a deadline.
-func (r *request) setString(key, s string) {
+func (r *request) setString(key, s, event string) {
 	r.db.expires.remove(key)
 	r.db.set(key, s, nil, r.now)
+	r.changed(key, event, 1)
 }
 
 // changed ends every write: it stores or removes a container that was edited,
-// counts the n changes for the save points, and tells whoever waits or watches.
+// counts the n changes for the save points, and tells whoever waits or watches;
+// unless there were none.
 // The event is the name that keyspace notifications have for it.
 func (r *request) changed(key, event string, n int) { r.changedIn(r.db, key, event, n) }
 
 func (r *request) changedIn(d *db, key, event string, n int) {
+	if n == 0 {
+		return
+	}
 	for i := range r.edits {
 		e := &r.edits[i]
 		switch {
@@ -969,14 +1121,13 @@ func (r *request) kill(c *conn) {
 // --- generic -----------------------------------------------------------------
 
 func cmdDel(w *writer, r *request) {
-	n := 0
-	for _, key := range r.rest() {
-		if r.find(key) != nil {
+	w.int(r.tally(func(key string) bool {
+		there := r.find(key) != nil
+		if there {
 			r.delete(key)
-			n++
 		}
-	}
-	w.int(n)
+		return there
+	}))
 }
 
 // delete removes a key that is there.
@@ -986,13 +1137,7 @@ func (r *request) delete(key string) {
 }
 
 func cmdExists(w *writer, r *request) {
-	n := 0
-	for _, key := range r.rest() {
-		if r.find(key) != nil {
-			n++
-		}
-	}
-	w.int(n)
+	w.int(r.tally(func(key string) bool { return r.find(key) != nil }))
 }
 
 func cmdType(w *writer, r *request) {
@@ -1092,13 +1237,16 @@ func ttl(unit int64, from base) handler {
 
 func cmdPersist(w *writer, r *request) {
 	key := r.next()
-	if r.find(key) == nil || !r.db.expires.has(key) {
-		w.int(0)
-		return
+	w.bit(r.find(key) != nil && r.persist(key))
+}
+
+// persist takes the deadline from a key, if it has one.
+func (r *request) persist(key string) bool {
+	_, had := r.db.expires.remove(key)
+	if had {
+		r.changed(key, "persist", 1)
 	}
-	r.db.expires.remove(key)
-	r.changed(key, "persist", 1)
-	w.int(1)
+	return had
 }
 
 func cmdKeys(w *writer, r *request) {
@@ -1171,7 +1319,7 @@ func cmdMove(w *writer, r *request) {
 	r.place(r.db, key, dest, key, it.text, it.object)
 	r.db.remove(key)
 	r.changed(key, "move_from", 1)
-	r.changedIn(dest, key, "move_to", 0)
+	r.changedIn(dest, key, "move_to", 1)
 	w.int(1)
 }
 
@@ -1197,17 +1345,20 @@ func cmdCopy(w *writer, r *request) {
 
 // scanOptions are what SCAN, HSCAN, SSCAN and ZSCAN have in common.
 type scanOptions struct {
-	cursor        uint64
 	pattern, kind string // kind: only elements of that TYPE, which SCAN alone can say
 	count         int64
 }
 
-func (r *request) scanOptions() (o scanOptions) {
-	cursor, err := strconv.ParseUint(r.next(), 10, 64)
+func (r *request) cursor() uint64 {
+	n, err := strconv.ParseUint(r.next(), 10, 64)
 	if err != nil {
 		fail(errCursor)
 	}
-	o = scanOptions{cursor: cursor, pattern: "*", count: 10}
+	return n
+}
+
+func (r *request) scanOptions() scanOptions {
+	o := scanOptions{pattern: "*", count: 10}
 	known := []any{"MATCH", &o.pattern, "COUNT", &o.count}
 	if r.cmd.name == "scan" {
 		known = append(known, "TYPE", &o.kind)
@@ -1220,9 +1371,9 @@ func (r *request) scanOptions() (o scanOptions) {
 }
 
 func cmdScan(w *writer, r *request) {
-	o := r.scanOptions()
+	from, o := r.cursor(), r.scanOptions()
 	var found []string
-	cursor := r.db.keys.scan(o.cursor, int(o.count), func(key string, it *item) {
+	cursor := r.db.keys.scan(from, int(o.count), func(key string, it *item) {
 		fits := o.kind == "" || strings.EqualFold(it.typeName(), o.kind)
 		if fits && match(o.pattern, key) && !r.db.dead(key, r.now) {
 			found = append(found, key)
@@ -1234,13 +1385,7 @@ func cmdScan(w *writer, r *request) {
 }
 
 // length makes LLEN and its like.
-func length[T any, P pointer[T]](w *writer, r *request) {
-	if c := read[T, P](r, r.next()); c != nil {
-		w.int(c.len())
-	} else {
-		w.int(0)
-	}
-}
+func length[T any, P pointer[T]](w *writer, r *request) { w.int(read[T, P](r, r.next()).len()) }
 
 // --- string ------------------------------------------------------------------
 
@@ -1257,16 +1402,8 @@ func cmdMGet(w *writer, r *request) {
 	}
 }
 
-// lifetime is what SET and GETEX can say about a deadline.
-type lifetime struct {
-	word    string // the option that was given
-	keep    bool   // KEEPTTL
-	persist bool   // PERSIST
-	set     bool   // one of EX, PX, EXAT, PXAT, with
-	n       string
-	unit    int64
-	from    base
-}
+// lifetime is what SET and GETEX can say about a deadline: one option and its number.
+type lifetime struct{ word, n string }
 
 // option reads one of the options about a deadline; each excludes the others.
 func (l *lifetime) option(r *request, word string) {
@@ -1275,32 +1412,29 @@ func (l *lifetime) option(r *request, word string) {
 	}
 	switch l.word = word; word {
 	case "EX", "PX", "EXAT", "PXAT":
-		l.set, l.n, l.unit, l.from = true, r.next(), 1, fromNow
-		if word[0] == 'E' {
-			l.unit = 1000
-		}
-		if len(word) == 4 {
-			l.from = fromEpoch
-		}
-	case "KEEPTTL":
-		l.keep = true
-	case "PERSIST":
-		l.persist = true
+		l.n = r.next()
+	case "KEEPTTL", "PERSIST":
 	default:
 		fail(errSyntax)
 	}
 }
 
 // deadline returns the deadline in Unix ms, when one is to be set.
-func (l *lifetime) deadline(r *request) int64 {
-	if !l.set {
-		return 0
+func (l *lifetime) deadline(r *request) (at int64, given bool) {
+	if l.n == "" && !strings.HasPrefix(l.word, "EX") && !strings.HasPrefix(l.word, "PX") {
+		return 0, false
 	}
-	n := toInt(l.n)
+	n, unit, from := toInt(l.n), int64(1), fromNow
 	if n <= 0 {
 		fail(errExpireTime(r.cmd.name))
 	}
-	return r.deadline(n, l.unit, l.from)
+	if l.word[0] == 'E' {
+		unit = 1000
+	}
+	if len(l.word) == 4 {
+		from = fromEpoch
+	}
+	return r.deadline(n, unit, from), true
 }
 
 func cmdSet(w *writer, r *request) {
@@ -1324,25 +1458,23 @@ func cmdSet(w *writer, r *request) {
 	if nx && xx {
 		fail(errSyntax)
 	}
-	at := life.deadline(r)
+	at, given := life.deadline(r)
 	var old string
 	var existed bool
 	if get {
 		old, existed = r.text(key)
-	} else if nx || xx {
-		existed = r.find(key) != nil
+	} else if nx || xx || life.word == "KEEPTTL" {
+		existed = r.find(key) != nil // which drops what is dead, so that its deadline is not kept
 	}
 	if nx && existed || xx && !existed {
 		w.maybe(old, get && existed)
 		return
 	}
-	if life.keep {
-		r.find(key) // a deadline that has passed is not kept
-		r.db.set(key, text, nil, r.now)
-	} else {
-		r.setString(key, text)
+	if life.word != "KEEPTTL" {
+		r.db.expires.remove(key)
 	}
-	if life.set {
+	r.db.set(key, text, nil, r.now)
+	if given {
 		r.db.expires.put(key, at)
 	}
 	r.changed(key, "set", 1)
@@ -1354,34 +1486,29 @@ func cmdSet(w *writer, r *request) {
 }
 
 // setWithTTL makes SETEX and PSETEX.
-func setWithTTL(unit int64) handler {
+func setWithTTL(word string) handler {
 	return func(w *writer, r *request) {
-		key := r.next()
-		life := lifetime{set: true, n: r.next(), unit: unit, from: fromNow}
-		at := life.deadline(r)
-		r.setString(key, r.next())
+		key, life := r.next(), lifetime{word, r.next()}
+		at, _ := life.deadline(r)
+		r.setString(key, r.next(), "set")
 		r.db.expires.put(key, at)
-		r.changed(key, "set", 1)
 		w.ok()
 	}
 }
 
 func cmdSetNX(w *writer, r *request) {
 	key, text := r.next(), r.next()
-	if r.find(key) != nil {
-		w.int(0)
-		return
+	isNew := r.find(key) == nil
+	if isNew {
+		r.setString(key, text, "set")
 	}
-	r.setString(key, text)
-	r.changed(key, "set", 1)
-	w.int(1)
+	w.bit(isNew)
 }
 
 func cmdGetSet(w *writer, r *request) {
 	key := r.next()
 	old, existed := r.text(key)
-	r.setString(key, r.next())
-	r.changed(key, "set", 1)
+	r.setString(key, r.next(), "set")
 	w.maybe(old, existed)
 }
 
@@ -1398,54 +1525,47 @@ func cmdGetEx(w *writer, r *request) {
 	key := r.next()
 	var life lifetime
 	for r.more() {
-		word := r.option()
-		if word == "KEEPTTL" {
+		if life.option(r, r.option()); life.word == "KEEPTTL" {
 			fail(errSyntax)
 		}
-		life.option(r, word)
 	}
 	text, existed := r.text(key)
-	if existed && life.set {
-		r.expireAt(key, life.deadline(r))
-	}
-	if existed && life.persist {
-		if _, had := r.db.expires.remove(key); had {
-			r.changed(key, "persist", 1)
+	if existed && life.word == "PERSIST" {
+		r.persist(key)
+	} else if existed {
+		if at, given := life.deadline(r); given {
+			r.expireAt(key, at)
 		}
 	}
 	w.maybe(text, existed)
 }
 
-func cmdMSet(w *writer, r *request) {
-	list := r.pairs()
-	for i := 0; i < len(list); i += 2 {
-		r.setString(list[i], list[i+1])
-		r.changed(list[i], "set", 1)
-	}
-	w.ok()
-}
-
-func cmdMSetNX(w *writer, r *request) {
-	list := r.pairs()
-	for i := 0; i < len(list); i += 2 {
-		if r.find(list[i]) != nil {
-			w.int(0)
-			return
+// mset makes MSET and MSETNX.
+func mset(onlyNew bool) handler {
+	return func(w *writer, r *request) {
+		list := r.pairs()
+		for i := 0; onlyNew && i < len(list); i += 2 {
+			if r.find(list[i]) != nil {
+				w.int(0)
+				return
+			}
+		}
+		for i := 0; i < len(list); i += 2 {
+			r.setString(list[i], list[i+1], "set")
+		}
+		if onlyNew {
+			w.int(1)
+		} else {
+			w.ok()
 		}
 	}
-	for i := 0; i < len(list); i += 2 {
-		r.setString(list[i], list[i+1])
-		r.changed(list[i], "set", 1)
-	}
-	w.int(1)
 }
 
 func cmdAppend(w *writer, r *request) {
 	key, more := r.next(), r.next()
 	it := r.stringItem(key)
 	if it == nil {
-		r.setString(key, more)
-		r.changed(key, "append", 1)
+		r.setString(key, more, "append")
 		w.int(len(more))
 		return
 	}
@@ -1503,39 +1623,30 @@ func cmdSetRange(w *writer, r *request) {
 	w.int(len(t.b))
 }
 
-// increment makes INCR and DECR.
-func increment(by int64) handler {
-	return func(w *writer, r *request) { r.incrementBy(w, r.next(), by) }
-}
-
-func cmdIncrBy(w *writer, r *request) {
-	key := r.next()
-	r.incrementBy(w, key, r.int())
-}
-
-func cmdDecrBy(w *writer, r *request) {
-	key, by := r.next(), r.int()
-	if by == math.MinInt64 {
-		fail("ERR decrement would overflow")
+// increment makes INCR and DECR, and INCRBY and DECRBY, which are given the number.
+func increment(sign int64, given bool) handler {
+	return func(w *writer, r *request) {
+		key, by, n := r.next(), sign, int64(0)
+		if given {
+			by = r.int()
+			if sign < 0 && by == math.MinInt64 {
+				fail("ERR decrement would overflow")
+			}
+			by *= sign
+		}
+		it := r.stringItem(key)
+		if it != nil {
+			n = toInt(it.string())
+		}
+		n = plus(n, by)
+		if text := strconv.FormatInt(n, 10); it != nil { // in place: its deadline stays
+			it.text, it.object = text, nil
+			r.changed(key, "incrby", 1)
+		} else {
+			r.setString(key, text, "incrby")
+		}
+		w.int64(n)
 	}
-	r.incrementBy(w, key, -by)
-}
-
-func (r *request) incrementBy(w *writer, key string, by int64) {
-	n := int64(0)
-	it := r.stringItem(key)
-	if it != nil {
-		n = toInt(it.string())
-	}
-	n = plus(n, by)
-	text := strconv.FormatInt(n, 10)
-	if it != nil { // in place: its deadline stays
-		it.text, it.object = text, nil
-	} else {
-		r.setString(key, text)
-	}
-	r.changed(key, "incrby", 1)
-	w.int64(n)
 }
 
 // plus adds, or throws.
@@ -1553,11 +1664,7 @@ func cmdIncrByFloat(w *writer, r *request) {
 		old = "0"
 	}
 	text := plusDecimal(old, by, errNotFloat)
-	if existed {
-		r.db.set(key, text, nil, r.now)
-	} else {
-		r.setString(key, text)
-	}
+	r.db.set(key, text, nil, r.now) // its deadline stays
 	r.changed(key, "incrbyfloat", 1)
 	w.bulk(text)
 }
@@ -1596,27 +1703,17 @@ func cmdLCS(w *writer, r *request) {
 	case !index:
 		w.bulk(common)
 	default:
-		runs = slices.DeleteFunc(runs, func(m commonRun) bool { return int64(m.size) < least })
-		w.mapOf(2)
-		w.bulk("matches")
-		w.array(len(runs))
+		matches := []any{}
 		for _, m := range runs {
+			match := []any{[]any{m.a, m.a + m.size - 1}, []any{m.b, m.b + m.size - 1}}
 			if withLength {
-				w.array(3)
-			} else {
-				w.array(2)
+				match = append(match, m.size)
 			}
-			for _, at := range [2]int{m.a, m.b} {
-				w.array(2)
-				w.int(at)
-				w.int(at + m.size - 1)
-			}
-			if withLength {
-				w.int(m.size)
+			if int64(m.size) >= least {
+				matches = append(matches, match)
 			}
 		}
-		w.bulk("len")
-		w.int(len(common))
+		w.any(fields{"matches", matches, "len", len(common)})
 	}
 }
 
@@ -1647,7 +1744,7 @@ func push(where end, when existence) handler {
 	event := [...]string{"lpush", "rpush"}[where]
 	return func(w *writer, r *request) {
 		key := r.next()
-		if when == ifExists && read[list](r, key) == nil {
+		if when == ifExists && read[list](r, key).len() == 0 {
 			w.int(0)
 			return
 		}
@@ -1693,16 +1790,14 @@ func (r *request) popMany(w *writer, key string, l *list, where end, count int) 
 	for range count {
 		w.bulk(l.pop(where))
 	}
-	if count > 0 {
-		r.changed(key, where.event(), count)
-	}
+	r.changed(key, where.event(), count)
 }
 
 // event is the notification that a pop from this end sends.
 func (e end) event() string { return [...]string{"lpop", "rpop"}[e] }
 
 func cmdLMPop(w *writer, r *request) {
-	keys, where, count := r.keysAfterCount(), r.side(), 1
+	keys, where, count := r.keysAfterCount(errSyntax), r.side(), 1
 	r.options("COUNT", func() { count = r.atLeastOne(errCount); r.end() })
 	for _, key := range keys {
 		if l := edit[list](r, key); l.len() > 0 {
@@ -1736,15 +1831,12 @@ func (r *request) move(w *writer, from, to string, take, put end) {
 	s := source.pop(take)
 	dest.push(put, s)
 	r.changed(to, [...]string{"lpush", "rpush"}[put], 1)
-	r.changed(from, take.event(), 0)
+	r.changed(from, take.event(), 1)
 	w.bulk(s)
 }
 
 // index returns the place of element i of a list, which counts from the end when negative.
 func index(l *list, i int64) (int, bool) {
-	if l == nil {
-		return 0, false
-	}
 	if i < 0 {
 		i += int64(l.len())
 	}
@@ -1753,7 +1845,7 @@ func index(l *list, i int64) (int, bool) {
 
 func cmdLIndex(w *writer, r *request) {
 	l := read[list](r, r.next())
-	if l == nil {
+	if l.len() == 0 {
 		w.null()
 	} else if i, ok := index(l, r.int()); ok {
 		w.bulk(*l.at(i))
@@ -1765,7 +1857,7 @@ func cmdLIndex(w *writer, r *request) {
 func cmdLSet(w *writer, r *request) {
 	key := r.next()
 	l := read[list](r, key)
-	if l == nil {
+	if l.len() == 0 {
 		fail(errNoKey)
 	}
 	i, ok := index(l, r.int())
@@ -1780,10 +1872,6 @@ func cmdLSet(w *writer, r *request) {
 func cmdLRange(w *writer, r *request) {
 	key, start, stop := r.next(), r.int(), r.int()
 	l := read[list](r, key)
-	if l == nil {
-		w.array(0)
-		return
-	}
 	i, j := span(start, stop, l.len())
 	w.array(j - i)
 	for ; i < j; i++ {
@@ -1797,7 +1885,7 @@ func cmdLTrim(w *writer, r *request) {
 		i, j := span(start, stop, l.len())
 		removed := l.len() - (j - i)
 		l.keep(i, j)
-		r.changed(key, "ltrim", removed)
+		r.changed(key, "ltrim", max(removed, 1))
 	}
 	w.ok()
 }
@@ -1813,16 +1901,14 @@ func cmdLRem(w *writer, r *request) {
 		most = int(min(count, int64(most)))
 	}
 	removed := l.drop(s, from, most)
-	if removed > 0 {
-		r.changed(key, "lrem", removed)
-	}
+	r.changed(key, "lrem", removed)
 	w.int(removed)
 }
 
 func cmdLInsert(w *writer, r *request) {
 	key, offset, pivot, s := r.next(), r.oneOf("BEFORE", "AFTER"), r.next(), r.next()
 	l := read[list](r, key)
-	if l == nil {
+	if l.len() == 0 {
 		w.int(0)
 		return
 	}
@@ -1842,7 +1928,8 @@ func cmdLPos(w *writer, r *request) {
 	rank, count, most := int64(1), int64(-1), int64(0)
 	r.options("RANK", func() {
 		if rank = r.int(); rank == math.MinInt64 {
-			fail("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+			fail("ERR value is out of range, " +
+				"value must between -9223372036854775807 and 9223372036854775807")
 		}
 		if rank == 0 {
 			fail("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... " +
@@ -1851,9 +1938,6 @@ func cmdLPos(w *writer, r *request) {
 	}, "COUNT", func() { count = int64(r.atLeast(0, "ERR COUNT can't be negative")) },
 		"MAXLEN", func() { most = int64(r.atLeast(0, "ERR MAXLEN can't be negative")) })
 	l := read[list](r, key)
-	if l == nil {
-		l = new(list)
-	}
 	limit := count
 	if count < 0 {
 		limit = 1
@@ -1870,6 +1954,737 @@ func cmdLPos(w *writer, r *request) {
 	default:
 		w.null()
 	}
+}
+
+// --- hash --------------------------------------------------------------------
+
+// hset makes HSET, which replies with the number of new fields, and HMSET.
+func hset(counts bool) handler {
+	return func(w *writer, r *request) {
+		key, list, added := r.next(), r.pairs(), 0
+		h := edit[hash](r, key)
+		for i := 0; i < len(list); i += 2 {
+			if h.put(list[i], list[i+1]) {
+				added++
+			}
+		}
+		r.changed(key, "hset", len(list)/2)
+		if counts {
+			w.int(added)
+		} else {
+			w.ok()
+		}
+	}
+}
+
+func cmdHSetNX(w *writer, r *request) {
+	key, field, v := r.next(), r.next(), r.next()
+	h := edit[hash](r, key)
+	isNew := !h.has(field)
+	if isNew {
+		h.put(field, v)
+		r.changed(key, "hset", 1)
+	}
+	w.bit(isNew)
+}
+
+func cmdHGet(w *writer, r *request) { w.place(read[hash](r, r.next()).get(r.next())) }
+
+// lookAll makes HMGET, SMISMEMBER and ZMSCORE: put writes what is at each of some
+// names, nil where there is nothing.
+func lookAll[V any](find finder[V], put func(w *writer, v *V)) handler {
+	return func(w *writer, r *request) {
+		d := find(r, r.next())
+		w.array(r.left())
+		for _, name := range r.rest() {
+			put(w, d.get(name))
+		}
+	}
+}
+
+// has makes HEXISTS and SISMEMBER.
+func has[V any](w *writer, r *request) { w.bit(read[dict[V]](r, r.next()).has(r.next())) }
+
+func cmdHStrLen(w *writer, r *request) {
+	n := 0
+	if v := read[hash](r, r.next()).get(r.next()); v != nil {
+		n = len(*v)
+	}
+	w.int(n)
+}
+
+// remove makes HDEL and SREM.
+func remove[V any](event string) handler {
+	return func(w *writer, r *request) {
+		key := r.next()
+		d := edit[dict[V]](r, key)
+		n := r.tally(func(name string) bool { _, ok := d.remove(name); return ok })
+		r.changed(key, event, n)
+		w.int(n)
+	}
+}
+
+// hall makes HGETALL, HKEYS and HVALS.
+func hall(names, values bool) handler {
+	return func(w *writer, r *request) {
+		h := read[hash](r, r.next())
+		if names && values {
+			w.mapOf(h.len())
+		} else {
+			w.array(h.len())
+		}
+		for field, v := range h.all() {
+			if names {
+				w.bulk(field)
+			}
+			if values {
+				w.bulk(*v)
+			}
+		}
+	}
+}
+
+func cmdHIncrBy(w *writer, r *request) {
+	key, field, by, n := r.next(), r.next(), r.int(), int64(0)
+	h := edit[hash](r, key)
+	if old := h.get(field); old != nil {
+		var ok bool
+		if n, ok = parseInt(*old); !ok {
+			fail("ERR hash value is not an integer")
+		}
+	}
+	n = plus(n, by)
+	h.put(field, strconv.FormatInt(n, 10))
+	r.changed(key, "hincrby", 1)
+	w.int64(n)
+}
+
+func cmdHIncrByFloat(w *writer, r *request) {
+	key, field, by, old := r.next(), r.next(), r.next(), "0"
+	switch f, ok := parseDecimal(by); {
+	case !ok:
+		fail(errNotFloat)
+	case f.IsInf():
+		fail("ERR value is NaN or Infinity")
+	}
+	h := edit[hash](r, key)
+	if v := h.get(field); v != nil {
+		old = *v
+	}
+	text := plusDecimal(old, by, "ERR hash value is not a float")
+	h.put(field, text)
+	r.changed(key, "hincrbyfloat", 1)
+	w.bulk(text)
+}
+
+// random makes HRANDFIELD, SRANDMEMBER and ZRANDMEMBER; with is the word that
+// asks for the values too.
+func random[V any](with string, find finder[V], put func(w *writer, v *V)) handler {
+	return func(w *writer, r *request) {
+		key, counts, count, values := r.next(), r.more(), int64(1), false
+		if with == "" && r.left() > 1 {
+			fail(errSyntax)
+		}
+		if counts {
+			if count = r.int(); count == math.MinInt64 {
+				fail(errCountRange)
+			}
+		}
+		if r.more() {
+			values = strings.EqualFold(r.next(), with)
+			if !values || r.more() {
+				fail(errSyntax)
+			}
+			if count < -math.MaxInt64/2 || count > math.MaxInt64/2 {
+				fail(errOutOfRange)
+			}
+		}
+		d := find(r, key)
+		switch {
+		case !counts && d.len() == 0:
+			w.null()
+			return
+		case !counts:
+			w.bulk(d.random().key)
+			return
+		case d.len() == 0:
+			w.array(0)
+			return
+		}
+		n := int(min(count, int64(d.len())))
+		if count < 0 {
+			n = int(-count)
+		}
+		if values {
+			w.pairs(n)
+		} else {
+			w.array(n)
+		}
+		for i := range d.picks(count) {
+			if e := d.at(i); values {
+				w.pair()
+				w.bulk(e.key)
+				put(w, &e.value)
+			} else {
+				w.bulk(e.key)
+			}
+		}
+	}
+}
+
+// scan makes HSCAN, SSCAN and ZSCAN.
+func scan[V any](find finder[V], put func(w *writer, v *V)) handler {
+	return func(w *writer, r *request) {
+		key, from, n := r.next(), r.cursor(), 0
+		d, o := find(r, key), scanOptions{}
+		if d.len() > 0 { // else Redis does not look at them
+			o = r.scanOptions()
+		}
+		found := writer{resp3: w.resp3}
+		cursor := d.scan(from, int(o.count), func(name string, v *V) {
+			if match(o.pattern, name) {
+				found.bulk(name)
+				n++
+				if put != nil {
+					put(&found, v)
+					n++
+				}
+			}
+		})
+		w.array(2)
+		w.bulk(strconv.FormatUint(cursor, 10))
+		w.array(n)
+		w.buf = append(w.buf, found.buf...)
+	}
+}
+
+// A finder returns the dict of what is at a key: fieldsOf that of a hash, membersOf
+// that of a set, and scoresOf that of a sorted set.
+type finder[V any] func(r *request, key string) *dict[V]
+
+func fieldsOf(r *request, key string) *hash { return read[hash](r, key) }
+
+func membersOf(r *request, key string) *set { return read[set](r, key) }
+
+func scoresOf(r *request, key string) *dict[float64] { return &read[zset](r, key).scores }
+
+// putField and putScore write what is in a hash and in a sorted set.
+func putField(w *writer, v *string) { w.place(v) }
+
+func putScore(w *writer, v *float64) {
+	if v != nil {
+		w.double(*v)
+	} else {
+		w.null()
+	}
+}
+
+// putPlainScore is for ZSCAN, whose scores are strings in RESP3 too.
+func putPlainScore(w *writer, v *float64) { w.bulk(formatDouble(*v)) }
+
+// --- set ---------------------------------------------------------------------
+
+func cmdSAdd(w *writer, r *request) {
+	key := r.next()
+	s := edit[set](r, key)
+	n := r.tally(func(m string) bool { return s.put(m, struct{}{}) })
+	r.changed(key, "sadd", n)
+	w.int(n)
+}
+
+func putIsThere(w *writer, v *struct{}) { w.bit(v != nil) }
+
+func members[V any](w *writer, d *dict[V]) {
+	w.set(d.len())
+	for m := range d.all() {
+		w.bulk(m)
+	}
+}
+
+func cmdSMembers(w *writer, r *request) { members(w, read[set](r, r.next())) }
+
+func cmdSMove(w *writer, r *request) {
+	from, to, m := r.next(), r.next(), r.next()
+	source := edit[set](r, from)
+	if source.len() == 0 { // whatever is at the other
+		w.int(0)
+		return
+	}
+	dest := edit[set](r, to)
+	if !source.has(m) || from == to {
+		w.bit(source.has(m))
+		return
+	}
+	source.remove(m)
+	r.changed(from, "srem", 1)
+	if dest.put(m, struct{}{}) {
+		r.changed(to, "sadd", 1)
+	}
+	w.int(1)
+}
+
+func cmdSPop(w *writer, r *request) {
+	key := r.next()
+	count, counts := r.lastCount()
+	s := edit[set](r, key)
+	count = min(count, s.len())
+	switch {
+	case counts:
+		w.set(count)
+	case count == 0:
+		w.null()
+	}
+	for range count {
+		m := s.random().key
+		s.remove(m)
+		w.bulk(m)
+	}
+	r.changed(key, "spop", count)
+}
+
+// --- set algebra -------------------------------------------------------------
+
+// operands returns what is at keys: sets and, where a score is wanted, sorted sets.
+func (r *request) operands(keys []string, sorted bool) []operand {
+	list := make([]operand, len(keys))
+	for i, key := range keys {
+		object := container(&set{}) // when there is nothing
+		if it := r.find(key); it != nil {
+			object = it.object
+		}
+		s, isSet := object.(*set)
+		z, isSorted := object.(*zset)
+		switch {
+		case isSet:
+			list[i] = setOperand(s)
+		case isSorted && sorted:
+			list[i] = scoresOperand(&z.scores)
+		default:
+			fail(errWrongType)
+		}
+	}
+	return list
+}
+
+// algebra makes SUNION, SINTER, SDIFF, and those that store the result.
+func algebra(op operation, stores bool) handler {
+	return func(w *writer, r *request) {
+		dest := ""
+		if stores {
+			dest = r.next()
+		}
+		result := op.combine(r.operands(r.rest(), false), sum, 0)
+		if !stores {
+			members(w, result)
+			return
+		}
+		s := &set{}
+		for m := range result.all() {
+			s.put(m, struct{}{})
+		}
+		r.replace(w, dest, s)
+	}
+}
+
+// replace gives key a new container without a deadline, and replies with its
+// length; an empty one deletes the key.
+func (r *request) replace(w *writer, key string, c container) {
+	existed := r.find(key) != nil
+	r.db.remove(key)
+	switch {
+	case c.len() > 0:
+		r.db.set(key, "", c, r.now)
+		r.changed(key, r.cmd.name, c.len())
+	case existed:
+		r.changed(key, "del", 1)
+	}
+	w.int(c.len())
+}
+
+func cmdSInterCard(w *writer, r *request) {
+	keys := r.keysAfterCount("ERR Number of keys can't be greater than number of args")
+	limit := r.limit()
+	w.int(intersection.combine(r.operands(keys, false), sum, limit).len())
+}
+
+func cmdZInterCard(w *writer, r *request) {
+	operands := r.sortedOperands()
+	w.int(intersection.combine(operands, sum, r.limit()).len())
+}
+
+// limit reads the last option of those two.
+func (r *request) limit() (n int) {
+	r.options("LIMIT", func() { n = r.atLeast(0, "ERR LIMIT can't be negative") })
+	return n
+}
+
+// sortedOperands reads the number of keys and then the keys.
+func (r *request) sortedOperands() []operand {
+	n := r.int()
+	if n < 1 {
+		fail(replyError("ERR at least 1 input key is needed for '" + r.cmd.name + "' command"))
+	}
+	must(n <= int64(r.left()))
+	r.pos += int(n)
+	return r.operands(r.words[r.pos-int(n):r.pos], true)
+}
+
+// zalgebra makes ZUNION, ZINTER and ZDIFF, and those that store the result.
+func zalgebra(op operation, stores bool) handler {
+	return func(w *writer, r *request) {
+		dest := ""
+		if stores {
+			dest = r.next()
+		}
+		operands, join, withScores := r.sortedOperands(), sum, false
+		var known []any
+		if op != difference {
+			known = append(known, "WEIGHTS", func() {
+				must(r.left() >= len(operands))
+				for i := range operands {
+					operands[i].weight = r.score("ERR weight value is not a float")
+				}
+			}, "AGGREGATE", func() {
+				join = [...]aggregate{sum, lesser, greater}[r.oneOf("SUM", "MIN", "MAX")]
+			})
+		}
+		if !stores {
+			known = append(known, "WITHSCORES", &withScores)
+		}
+		r.options(known...)
+		z := &zset{}
+		for m, score := range op.combine(operands, join, 0).all() {
+			z.add(m, *score)
+		}
+		if stores {
+			r.replace(w, dest, z)
+			return
+		}
+		w.ranked(&z.order, 0, z.len(), false, withScores)
+	}
+}
+
+// --- sorted set --------------------------------------------------------------
+
+// score reads a score; e is thrown when it is none.
+func (r *request) score(e replyError) float64 {
+	f, ok := parseDouble(r.next())
+	if !ok {
+		fail(e)
+	}
+	return f
+}
+
+func (w *writer) scored(e scored) {
+	w.bulk(e.member)
+	w.double(e.score)
+}
+
+// ranked writes the members with rank i up to and without j.
+func (w *writer) ranked(z *ranked, i, j int, reverse, withScores bool) {
+	if withScores {
+		w.pairs(j - i)
+	} else {
+		w.array(j - i)
+	}
+	for e := range z.span(i, j, reverse) {
+		if withScores {
+			w.pair()
+			w.scored(e)
+		} else {
+			w.bulk(e.member)
+		}
+	}
+}
+
+// zaddOptions are what words before the scores of ZADD say.
+type zaddOptions struct{ nx, xx, gt, lt, ch, incr bool }
+
+func cmdZAdd(w *writer, r *request) {
+	key, o := r.next(), zaddOptions{}
+	known := map[string]*bool{"NX": &o.nx, "XX": &o.xx, "GT": &o.gt, "LT": &o.lt,
+		"CH": &o.ch, "INCR": &o.incr}
+	for r.more() && known[strings.ToUpper(r.words[r.pos])] != nil {
+		*known[r.option()] = true
+	}
+	n := r.left()
+	switch {
+	case n == 0 || n%2 != 0:
+		fail(errSyntax)
+	case o.nx && o.xx:
+		fail("ERR XX and NX options at the same time are not compatible")
+	case (o.gt || o.lt) && o.nx || o.gt && o.lt:
+		fail("ERR GT, LT, and/or NX options at the same time are not compatible")
+	case o.incr && n > 2:
+		fail("ERR INCR option supports a single increment-element pair")
+	}
+	r.zadd(w, key, o)
+}
+
+// ZINCRBY is ZADD INCR without other options.
+func cmdZIncrBy(w *writer, r *request) { r.zadd(w, r.next(), zaddOptions{incr: true}) }
+
+// zadd adds the members that follow; with incr it is one, and its score the reply.
+func (r *request) zadd(w *writer, key string, o zaddOptions) {
+	var list []scored
+	for r.more() {
+		list = append(list, scored{r.score(errNotFloat), r.next()})
+	}
+	z, added, updated, event := edit[zset](r, key), 0, 0, "zadd"
+	for _, e := range list {
+		old := z.scores.get(e.member)
+		if o.incr && old != nil {
+			if e.score += *old; math.IsNaN(e.score) {
+				fail("ERR resulting score is not a number (NaN)")
+			}
+		}
+		skip := o.xx
+		if old != nil {
+			skip = o.nx || o.gt && e.score <= *old || o.lt && e.score >= *old
+		}
+		switch {
+		case skip && o.incr:
+			w.null()
+		case o.incr:
+			w.double(e.score)
+			event = "zincr"
+		}
+		if skip {
+			continue
+		}
+		if old != nil && *old != e.score {
+			updated++
+		}
+		if z.add(e.member, e.score) {
+			added++
+		}
+	}
+	r.changed(key, event, added+updated)
+	switch {
+	case o.incr:
+	case o.ch:
+		w.int(added + updated)
+	default:
+		w.int(added)
+	}
+}
+
+func cmdZRem(w *writer, r *request) {
+	key := r.next()
+	z := edit[zset](r, key)
+	n := r.tally(z.remove)
+	r.changed(key, "zrem", n)
+	w.int(n)
+}
+
+func cmdZScore(w *writer, r *request) { putScore(w, scoresOf(r, r.next()).get(r.next())) }
+
+// zrank makes ZRANK and ZREVRANK.
+func zrank(reverse bool) handler {
+	return func(w *writer, r *request) {
+		z, m := read[zset](r, r.next()), r.next()
+		score := z.scores.get(m)
+		if score == nil {
+			w.null()
+			return
+		}
+		rank := z.order.rank(scored{*score, m}.follows)
+		if reverse {
+			rank = z.len() - 1 - rank
+		}
+		w.int(rank)
+	}
+}
+
+// An order says by what a range of a sorted set is cut out.
+type order int
+
+const (
+	byRank order = iota
+	byScore
+	byLex
+)
+
+// A border tells whether an entry lies before one end of a range.
+type border func(e *scored) bool
+
+// interval reads the two ends of a range, and returns what finds it: the ranks i
+// up to and without j.
+func (r *request) interval(by order, first, last string) func(z *ranked) (i, j int) {
+	if by == byRank {
+		start, stop := toInt(first), toInt(last)
+		return func(z *ranked) (int, int) { return span(start, stop, z.n) }
+	}
+	read := scoreBorder
+	if by == byLex {
+		read = lexBorder
+	}
+	low, high := read(first, false), read(last, true)
+	return func(z *ranked) (int, int) {
+		i := z.rank(low)
+		return i, max(i, z.rank(high))
+	}
+}
+
+// scoreBorder reads a score, with ( before it when it is not part of the range. It
+// is less strict than ZADD: space before it is skipped, and nothing at all is 0.
+func scoreBorder(s string, upper bool) border {
+	text, exclusive := strings.CutPrefix(s, "(")
+	f, ok := strtod(strings.TrimLeft(text, " \t\n\v\f\r"))
+	if !ok && text != "" {
+		fail("ERR min or max is not a float")
+	}
+	equal := exclusive != upper // what equals the border lies before it
+	return func(e *scored) bool { return e.score < f || equal && e.score == f }
+}
+
+// lexBorder reads [member, (member, - or +.
+func lexBorder(s string, upper bool) border {
+	switch {
+	case s == "-" || s == "+":
+		return func(e *scored) bool { return s == "+" }
+	case s == "" || s[0] != '[' && s[0] != '(':
+		fail("ERR min or max not valid string range item")
+	}
+	equal := (s[0] == '(') != upper
+	return func(e *scored) bool { return e.member < s[1:] || equal && e.member == s[1:] }
+}
+
+// zrange makes ZRANGE, ZRANGESTORE, and the older commands that each do one thing
+// that ZRANGE can do; auto is for those two, which read the order from options.
+func zrange(by order, reverse, auto, stores bool) handler {
+	return func(w *writer, r *request) {
+		by, reverse, dest := by, reverse, ""
+		if stores {
+			dest = r.next()
+		}
+		key, first, last := r.next(), r.next(), r.next()
+		withScores, offset, count := false, int64(0), int64(-1)
+		known := []any{"LIMIT", func() { offset, count = r.int(), r.int() }}
+		if !stores {
+			known = append(known, "WITHSCORES", &withScores)
+		}
+		if auto {
+			known = append(known, "REV", func() { must(!reverse); reverse = true },
+				"BYSCORE", func() { must(by == byRank); by = byScore },
+				"BYLEX", func() { must(by == byRank); by = byLex })
+		}
+		r.options(known...)
+		switch {
+		case count != -1 && by == byRank:
+			fail("ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
+		case withScores && by == byLex:
+			fail("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
+		}
+		if reverse && by != byRank {
+			first, last = last, first
+		}
+		find := r.interval(by, first, last)
+		z := read[zset](r, key)
+		i, j := find(&z.order)
+		if by == byRank {
+			offset = 0 // whatever LIMIT said
+			if reverse {
+				i, j = z.len()-j, z.len()-i
+			}
+		}
+		if offset < 0 || offset > int64(j-i) {
+			offset = int64(j - i)
+		}
+		size := j - i - int(offset)
+		if count >= 0 {
+			size = int(min(int64(size), count))
+		}
+		if reverse {
+			j -= int(offset)
+			i = j - size
+		} else {
+			i += int(offset)
+			j = i + size
+		}
+		if !stores {
+			w.ranked(&z.order, i, j, reverse, withScores)
+			return
+		}
+		result := &zset{}
+		for e := range z.order.span(i, j, false) {
+			result.add(e.member, e.score)
+		}
+		r.replace(w, dest, result)
+	}
+}
+
+// zcount makes ZCOUNT and ZLEXCOUNT.
+func zcount(by order) handler {
+	return func(w *writer, r *request) {
+		key := r.next()
+		find := r.interval(by, r.next(), r.next())
+		i, j := find(&read[zset](r, key).order)
+		w.int(j - i)
+	}
+}
+
+// zremrange makes ZREMRANGEBYRANK, ZREMRANGEBYSCORE and ZREMRANGEBYLEX.
+func zremrange(by order) handler {
+	return func(w *writer, r *request) {
+		key := r.next()
+		find := r.interval(by, r.next(), r.next())
+		z := edit[zset](r, key)
+		i, j := find(&z.order)
+		z.cut(i, j, false)
+		r.changed(key, r.cmd.name, j-i)
+		w.int(j - i)
+	}
+}
+
+// takeScored removes and returns up to count members from one end.
+func (r *request) takeScored(key string, z *zset, where end, count int) []scored {
+	i, j := 0, min(count, z.len())
+	if where == back {
+		i, j = z.len()-j, z.len()
+	}
+	taken := z.cut(i, j, where == back)
+	r.changed(key, [...]string{"zpopmin", "zpopmax"}[where], len(taken))
+	return taken
+}
+
+// zpop makes ZPOPMIN and ZPOPMAX.
+func zpop(where end) handler {
+	return func(w *writer, r *request) {
+		key := r.next()
+		count, counts := r.lastCount()
+		taken := r.takeScored(key, edit[zset](r, key), where, count)
+		if counts {
+			w.pairs(len(taken))
+		} else {
+			w.array(2 * len(taken))
+		}
+		for _, e := range taken {
+			if counts {
+				w.pair()
+			}
+			w.scored(e)
+		}
+	}
+}
+
+func cmdZMPop(w *writer, r *request) {
+	keys, where, count := r.keysAfterCount(errSyntax), end(r.oneOf("MIN", "MAX")), 1
+	r.options("COUNT", func() { count = r.atLeastOne(errCount); r.end() })
+	for _, key := range keys {
+		if z := edit[zset](r, key); z.len() > 0 {
+			taken := r.takeScored(key, z, where, count)
+			w.array(2)
+			w.bulk(key)
+			w.array(len(taken))
+			for _, e := range taken {
+				w.array(2)
+				w.scored(e)
+			}
+			return
+		}
+	}
+	w.nullArray()
 }
 
 // --- transactions ------------------------------------------------------------
@@ -1942,32 +2757,21 @@ func cmdTime(w *writer, r *request) {
 	w.bulks([]string{strconv.FormatInt(now/1e6, 10), strconv.FormatInt(now%1e6, 10)})
 }
 
-// flushMode reads ASYNC or SYNC, which make no difference: flushing takes no time.
-func (r *request) flushMode() {
-	if r.more() {
-		r.oneOf("ASYNC", "SYNC")
+// flush makes FLUSHDB and FLUSHALL. ASYNC and SYNC make no difference: it takes no time.
+func flush(all bool) handler {
+	return func(w *writer, r *request) {
+		if r.more() {
+			r.oneOf("ASYNC", "SYNC")
+		}
+		r.end()
+		for _, d := range r.store.dbs {
+			if all || d == r.db {
+				r.store.changes += int64(d.keys.len()) + 1
+				d.replace(&db{}, r.now)
+			}
+		}
+		w.ok()
 	}
-	r.end()
-}
-
-func cmdFlushDB(w *writer, r *request) {
-	r.flushMode()
-	r.flush(r.db)
-	w.ok()
-}
-
-func cmdFlushAll(w *writer, r *request) {
-	r.flushMode()
-	for _, d := range r.store.dbs {
-		r.flush(d)
-	}
-	r.store.changes++
-	w.ok()
-}
-
-func (r *request) flush(d *db) {
-	r.store.changes += int64(d.keys.len())
-	d.replace(&db{}, r.now)
 }
 
 func cmdSwapDB(w *writer, r *request) {
@@ -1981,24 +2785,28 @@ func cmdSwapDB(w *writer, r *request) {
 }
 
 func cmdSave(w *writer, r *request) {
-	switch err := r.server.save(); err {
+	r.saved(r.server.save())
+	w.ok()
+}
+
+func cmdBGSave(w *writer, r *request) {
+	if r.more() {
+		r.oneOf("SCHEDULE")
+	}
+	r.end()
+	r.saved(r.server.saveInBackground())
+	w.simple("Background saving started")
+}
+
+// saved throws what went wrong with a save.
+func (r *request) saved(err error) {
+	switch err {
 	case nil:
-		w.ok()
 	case errSaving:
 		fail("ERR Background save already in progress")
 	default:
 		fail("ERR")
 	}
-}
-
-func cmdBGSave(w *writer, r *request) {
-	if r.more() && r.option() != "SCHEDULE" || r.more() {
-		fail(errSyntax)
-	}
-	if r.server.saveInBackground() != nil {
-		fail("ERR Background save already in progress")
-	}
-	w.simple("Background saving started")
 }
 
 func cmdLastSave(w *writer, r *request) { w.int64(r.server.saver.last.Load()) }
@@ -2025,17 +2833,13 @@ func cmdShutdown(w *writer, r *request) {
 func cmdCluster(w *writer, r *request) { fail("ERR This instance has cluster support disabled") }
 
 func cmdConfigGet(w *writer, r *request) {
-	patterns := r.rest()
-	var found []string
+	patterns, found := r.rest(), fields{}
 	for _, s := range settings {
 		if slices.ContainsFunc(patterns, func(p string) bool { return match(strings.ToLower(p), s.name) }) {
 			found = append(found, s.name, r.server.config.get(s.name))
 		}
 	}
-	w.mapOf(len(found) / 2)
-	for _, s := range found {
-		w.bulk(s)
-	}
+	w.any(found)
 }
 
 func cmdConfigSet(w *writer, r *request) {
@@ -2081,20 +2885,14 @@ func cmdConfigResetStat(w *writer, r *request) {
 	w.ok()
 }
 
-// infoSections are what INFO knows, in its order; those that are not shown
-// unless they are asked for by name come last.
+// infoSections are what INFO knows, in its order; the last is shown only when it
+// is asked for by name.
 var infoSections = []struct {
-	name  string
-	write func(r *request, put func(name string, v any))
+	name string
+	tell func(r *request) fields
 }{
-	{"Server", infoServer},
-	{"Clients", infoClients},
-	{"Memory", infoMemory},
-	{"Persistence", infoPersistence},
-	{"Stats", infoStats},
-	{"Replication", infoReplication},
-	{"Cluster", infoCluster},
-	{"Keyspace", infoKeyspace},
+	{"Server", infoServer}, {"Clients", infoClients}, {"Memory", infoMemory}, {"Persistence", infoPersistence},
+	{"Stats", infoStats}, {"Replication", infoReplication}, {"Cluster", infoCluster}, {"Keyspace", infoKeyspace},
 	{"Commandstats", infoCommandstats},
 }
 
@@ -2103,57 +2901,44 @@ func cmdInfo(w *writer, r *request) {
 	for r.more() {
 		asked[strings.ToLower(r.next())] = true
 	}
-	usual := len(asked) == 0 || asked["default"] || asked["all"] || asked["everything"]
 	every := asked["all"] || asked["everything"]
+	usual := len(asked) == 0 || asked["default"]
 	var b strings.Builder
 	for _, s := range infoSections {
-		if !asked[strings.ToLower(s.name)] && !every && !(usual && s.name != "Commandstats") {
-			continue
+		if every || usual && s.name != "Commandstats" || asked[strings.ToLower(s.name)] {
+			if b.Len() > 0 {
+				b.WriteString("\r\n")
+			}
+			fmt.Fprintf(&b, "# %s\r\n", s.name)
+			for pair := range slices.Chunk(s.tell(r), 2) {
+				fmt.Fprintf(&b, "%s:%v\r\n", pair[0], pair[1])
+			}
 		}
-		if b.Len() > 0 {
-			b.WriteString("\r\n")
-		}
-		b.WriteString("# " + s.name + "\r\n")
-		s.write(r, func(name string, v any) { fmt.Fprintf(&b, "%s:%v\r\n", name, v) })
 	}
 	w.verbatim(b.String())
 }
 
-func infoServer(r *request, put func(string, any)) {
+func infoServer(r *request) fields {
 	up := int64(time.Since(r.server.started).Seconds())
-	put("redis_version", redisVersion)
-	put("redis_lite_version", liteVersion)
-	put("redis_mode", "standalone")
-	put("os", runtime.GOOS+" "+runtime.GOARCH)
-	put("arch_bits", strconv.IntSize)
-	put("go_version", runtime.Version())
-	put("process_id", os.Getpid())
-	put("run_id", r.server.runID)
 	_, port, _ := net.SplitHostPort(r.server.listener.Addr().String())
-	put("tcp_port", port)
-	put("server_time_usec", r.store.clock.micros())
-	put("uptime_in_seconds", up)
-	put("uptime_in_days", up/(24*3600))
-	put("hz", int64(time.Second/samplerPause))
+	return fields{"redis_version", redisVersion, "redis_lite_version", liteVersion, "redis_mode", "standalone",
+		"os", runtime.GOOS + " " + runtime.GOARCH, "arch_bits", strconv.IntSize, "go_version", runtime.Version(),
+		"process_id", os.Getpid(), "run_id", r.server.runID, "tcp_port", port,
+		"server_time_usec", r.store.clock.micros(), "uptime_in_seconds", up, "uptime_in_days", up / (24 * 3600),
+		"hz", int64(time.Second / samplerPause)}
 }
 
-func infoClients(r *request, put func(string, any)) {
+func infoClients(r *request) fields {
 	clients, blocked := r.server.countClients()
-	put("connected_clients", clients)
-	put("maxclients", r.server.config.get("maxclients"))
-	put("blocked_clients", blocked)
+	return fields{"connected_clients", clients, "maxclients", r.server.config.get("maxclients"),
+		"blocked_clients", blocked}
 }
 
-func infoMemory(r *request, put func(string, any)) {
+func infoMemory(r *request) fields {
 	heap, total := memoryUse()
-	put("used_memory", heap)
-	put("used_memory_human", humanBytes(heap))
-	put("used_memory_rss", total)
-	put("used_memory_rss_human", humanBytes(total))
-	put("maxmemory", 0)
-	put("maxmemory_human", "0B")
-	put("maxmemory_policy", "noeviction")
-	put("mem_allocator", runtime.Version())
+	return fields{"used_memory", heap, "used_memory_human", humanBytes(heap), "used_memory_rss", total,
+		"used_memory_rss_human", humanBytes(total), "maxmemory", 0, "maxmemory_human", "0B",
+		"maxmemory_policy", "noeviction", "mem_allocator", runtime.Version()}
 }
 
 // memoryUse returns the bytes in live and not yet collected objects, and all
@@ -2181,7 +2966,7 @@ func humanBytes(n uint64) string {
 	return fmt.Sprintf("%.2f%c", f, units[unit])
 }
 
-func infoPersistence(r *request, put func(string, any)) {
+func infoPersistence(r *request) fields {
 	v, status, running, current := &r.server.saver, "ok", 0, int64(-1)
 	if v.failing.Load() {
 		status = "err"
@@ -2189,56 +2974,19 @@ func infoPersistence(r *request, put func(string, any)) {
 	if began := v.background.Load(); began != 0 {
 		running, current = 1, time.Now().Unix()-began
 	}
-	put("loading", 0)
-	put("rdb_changes_since_last_save", r.store.changes)
-	put("rdb_bgsave_in_progress", running)
-	put("rdb_last_save_time", v.last.Load())
-	put("rdb_last_bgsave_status", status)
-	put("rdb_last_bgsave_time_sec", v.seconds.Load())
-	put("rdb_current_bgsave_time_sec", current)
-	put("rdb_saves", v.saves.Load())
-	put("rdb_last_load_keys_expired", v.expired)
-	put("rdb_last_load_keys_loaded", v.loaded)
-	put("aof_enabled", 0)
+	return fields{"loading", 0, "rdb_changes_since_last_save", r.store.changes, "rdb_bgsave_in_progress", running,
+		"rdb_last_save_time", v.last.Load(), "rdb_last_bgsave_status", status,
+		"rdb_last_bgsave_time_sec", v.seconds.Load(), "rdb_current_bgsave_time_sec", current,
+		"rdb_saves", v.saves.Load(), "rdb_last_load_keys_expired", v.expired,
+		"rdb_last_load_keys_loaded", v.loaded, "aof_enabled", 0}
 }
 
-func infoStats(r *request, put func(string, any)) {
+func infoStats(r *request) fields {
 	s := r.server
-	put("total_connections_received", s.accepted.Load())
-	put("total_commands_processed", totalCalls())
-	put("instantaneous_ops_per_sec", s.speed.Load())
-	put("rejected_connections", s.refused.Load())
-	put("expired_keys", s.store.expired.Load())
-	put("evicted_keys", 0)
-	put("keyspace_hits", s.hits.Load())
-	put("keyspace_misses", s.misses.Load())
-}
-
-func infoReplication(r *request, put func(string, any)) {
-	put("role", "master")
-	put("connected_slaves", 0)
-}
-
-func infoCluster(r *request, put func(string, any)) { put("cluster_enabled", 0) }
-
-func infoKeyspace(r *request, put func(string, any)) {
-	for _, d := range r.store.dbs {
-		if d.keys.len() > 0 {
-			put(fmt.Sprintf("db%d", d.id),
-				fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys.len(), d.expires.len(), d.ttl))
-		}
-	}
-}
-
-func infoCommandstats(r *request, put func(string, any)) {
-	for _, c := range allCommands() {
-		calls, usec, turns, fails := c.calls.Load(), c.usec.Load(), c.turns.Load(), c.fails.Load()
-		if calls+turns > 0 {
-			put("cmdstat_"+c.name, fmt.Sprintf(
-				"calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
-				calls, usec, float64(usec)/float64(max(calls, 1)), turns, fails))
-		}
-	}
+	return fields{"total_connections_received", s.accepted.Load(), "total_commands_processed", totalCalls(),
+		"instantaneous_ops_per_sec", s.speed.Load(), "rejected_connections", s.refused.Load(),
+		"expired_keys", s.store.expired.Load(), "evicted_keys", 0,
+		"keyspace_hits", s.hits.Load(), "keyspace_misses", s.misses.Load()}
 }
 
 // totalCalls returns how many commands have run.
@@ -2249,33 +2997,45 @@ func totalCalls() (n int64) {
 	return n
 }
 
-// allCommands returns the commands in the order of their names, each with its
-// subcommands behind it.
-var allCommands = sync.OnceValue(func() (list []*command) {
-	for name, c := range commands {
-		if name == c.name { // and not the same in capitals
-			list = append(append(list, c), c.subcommands()...)
-		}
-	}
-	slices.SortFunc(list, func(a, b *command) int { return strings.Compare(a.name, b.name) })
-	return list
-})
+func infoReplication(r *request) fields { return fields{"role", "master", "connected_slaves", 0} }
 
-func (c *command) subcommands() (list []*command) {
-	for word, sub := range c.subs {
-		if strings.HasSuffix(sub.name, "|"+word) {
-			list = append(list, sub)
+func infoCluster(r *request) fields { return fields{"cluster_enabled", 0} }
+
+func infoKeyspace(r *request) (list fields) {
+	for _, d := range r.store.dbs {
+		if d.keys.len() > 0 {
+			list = append(list, fmt.Sprintf("db%d", d.id),
+				fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys.len(), d.expires.len(), d.ttl))
 		}
 	}
-	slices.SortFunc(list, func(a, b *command) int { return strings.Compare(a.name, b.name) })
 	return list
 }
 
-// topCommands returns the commands without their subcommands.
-func topCommands() (list []*command) {
+func infoCommandstats(r *request) (list fields) {
 	for _, c := range allCommands() {
-		if !strings.Contains(c.name, "|") {
-			list = append(list, c)
+		calls, usec, turns, fails := c.calls.Load(), c.usec.Load(), c.turns.Load(), c.fails.Load()
+		if calls+turns > 0 {
+			list = append(list, "cmdstat_"+c.name, fmt.Sprintf(
+				"calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+				calls, usec, float64(usec)/float64(max(calls, 1)), turns, fails))
+		}
+	}
+	return list
+}
+
+// allCommands returns the commands in the order of their names, each with its
+// subcommands behind it.
+var allCommands = sync.OnceValue(func() []*command { return listed(commands) })
+
+// topCommands returns the commands without their subcommands.
+var topCommands = sync.OnceValue(func() []*command {
+	return slices.DeleteFunc(listed(commands), func(c *command) bool { return c.named == 2 })
+})
+
+func listed(m map[string]*command) (list []*command) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if name == strings.ToLower(name) { // and not the same in capitals
+			list = append(append(list, m[name]), listed(m[name].subs)...)
 		}
 	}
 	return list
@@ -2319,7 +3079,7 @@ func (c *command) info() []any {
 	var subs any = names{} // when there are none
 	if c.subs != nil {
 		list := []any{}
-		for _, sub := range c.subcommands() {
+		for _, sub := range listed(c.subs) {
 			list = append(list, sub.info())
 		}
 		subs = list
@@ -2450,7 +3210,7 @@ func (c *command) docs() fields {
 	}
 	if c.subs != nil {
 		subs := fields{}
-		for _, sub := range c.subcommands() {
+		for _, sub := range listed(c.subs) {
 			subs = append(subs, sub.name, sub.docs())
 		}
 		doc = append(doc, "subcommands", subs)
@@ -2545,11 +3305,12 @@ func splitUsage(usage string, at byte) (words []string) {
 // argumentKind guesses the type of a value from its name.
 func argumentKind(name string) string {
 	for kind, words := range map[string]string{
-		"key":       "key source destination newkey key1 key2",
+		"key":       "key source destination newkey key1 key2 dst src",
 		"pattern":   "pattern",
+		"double":    "score weight",
 		"unix-time": "unix-time-seconds unix-time-milliseconds",
 		"integer": "seconds milliseconds count index index1 index2 offset start stop end cursor numkeys db " +
-			"destination-db rank len num-matches decrement client-id timeout",
+			"destination-db rank len num-matches decrement client-id timeout limit",
 	} {
 		if slices.Contains(strings.Fields(words), name) {
 			return kind

@@ -14,12 +14,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -30,7 +27,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -122,7 +118,8 @@ var settings = []setting{
 	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), free},
 	{"timeout", "0", "seconds after which an idle client is disconnected; 0 is never", number(0, 1<<31-1),
 		free},
-	{"loglevel", "notice", "debug, verbose, notice or warning", logLevel, free},
+	{"loglevel", "notice", "debug, verbose, notice or warning",
+		oneOf("debug", "verbose", "notice", "warning"), free},
 	{"enable-debug-command", "no", "who may use DEBUG: no, local or yes", oneOf("no", "yes", "local"),
 		immutable},
 	{"databases", strconv.Itoa(databases), "", number(databases, databases), immutable},
@@ -190,10 +187,6 @@ func savePoints(v string) (string, error) {
 var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "verbose": slog.LevelInfo - 2,
 	"notice": slog.LevelInfo, "warning": slog.LevelWarn}
 
-func logLevel(v string) (string, error) {
-	return oneOf("debug", "verbose", "notice", "warning")(v)
-}
-
 // config holds the values of the settings.
 type config struct {
 	mu     sync.RWMutex
@@ -237,8 +230,7 @@ func (c *config) set(values map[string]string) {
 func (c *config) parseFlags(args []string) error {
 	flags := flag.NewFlagSet("redis-lite", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	help := []string{fmt.Sprintf("Redis Lite %s, a small Redis %s. Usage: redis-lite [flags]", liteVersion,
-		redisVersion), ""}
+	help := "Redis Lite " + liteVersion + ", a small Redis " + redisVersion + ". Usage: redis-lite [flags]\n"
 	for _, s := range settings {
 		if s.usage == "" {
 			continue
@@ -250,11 +242,11 @@ func (c *config) parseFlags(args []string) error {
 			}
 			return err
 		})
-		help = append(help, fmt.Sprintf("  -%-21s %s (default %q)", s.name, s.usage, s.value))
+		help += fmt.Sprintf("\n  -%-21s %s (default %q)", s.name, s.usage, s.value)
 	}
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Println(strings.Join(help, "\n"))
+		fmt.Println(help)
 	} else if err == nil && flags.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
@@ -328,30 +320,27 @@ func (s *server) accept() {
 		s.accepted.Add(1)
 		if c := s.admit(socket); c != nil {
 			go c.serve()
+			continue
 		}
-	}
-}
-
-// admit registers a new connection, or turns it away and returns nil.
-func (s *server) admit(socket net.Conn) *conn {
-	c := newConn(s, socket)
-	most := int(s.config.int("maxclients"))
-	s.mu.Lock()
-	full := len(s.clients) >= most || s.stopping.Load()
-	if !full {
-		s.nextID++
-		c.id = s.nextID
-		s.clients[c.id] = c
-		s.running.Add(1)
-	}
-	s.mu.Unlock()
-	if full {
 		s.refused.Add(1)
 		socket.SetWriteDeadline(time.Now().Add(time.Second))
 		io.WriteString(socket, "-ERR max number of clients reached\r\n")
 		socket.Close()
+	}
+}
+
+// admit registers a new connection, or returns nil when there are too many.
+func (s *server) admit(socket net.Conn) *conn {
+	c, most := newConn(s, socket), int(s.config.int("maxclients"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.clients) >= most || s.stopping.Load() {
 		return nil
 	}
+	s.nextID++
+	c.id = s.nextID
+	s.clients[c.id] = c
+	s.running.Add(1)
 	return c
 }
 
@@ -512,10 +501,8 @@ func (c *conn) serve() {
 			return
 		}
 		c.dispatch(words)
-		if len(c.out.buf) > outputAtOnce {
-			if c.flush() != nil {
-				return
-			}
+		if len(c.out.buf) > outputAtOnce && c.flush() != nil {
+			return
 		}
 	}
 	c.linger()
@@ -591,7 +578,9 @@ func (c *conn) dispatch(words []string) {
 			cmd.turns.Add(1)
 		}
 	case c.multi && cmd.flags&unqueued == 0:
-		c.enqueue(cmd, words)
+		c.queue = append(c.queue, queued{cmd, slices.Clone(words)})
+		c.setShared(func() { c.queued = len(c.queue) })
+		c.out.simple("QUEUED")
 	default:
 		c.req.cmd, c.req.words = cmd, words
 		c.req.run(&c.out)
@@ -629,12 +618,6 @@ func (r *request) run(w *writer) {
 	r.call(w)
 }
 
-func (c *conn) enqueue(cmd *command, words []string) {
-	c.queue = append(c.queue, queued{cmd, slices.Clone(words)})
-	c.setShared(func() { c.queued = len(c.queue) })
-	c.out.simple("QUEUED")
-}
-
 // setShared changes what other clients may ask for.
 func (c *conn) setShared(change func()) {
 	c.server.mu.Lock()
@@ -642,17 +625,14 @@ func (c *conn) setShared(change func()) {
 	c.server.mu.Unlock()
 }
 
-// mute takes back what the command just wrote, if CLIENT REPLY wants that.
+// mute takes back what the command just wrote, as CLIENT REPLY asked.
 func (c *conn) mute(mark int) {
+	c.out.buf = c.out.buf[:mark]
 	switch c.replies {
 	case replySkipNext:
 		c.replies = replySkip
-		c.out.buf = c.out.buf[:mark]
 	case replySkip:
 		c.replies = replyOn
-		c.out.buf = c.out.buf[:mark]
-	case replyOff:
-		c.out.buf = c.out.buf[:mark]
 	}
 }
 
@@ -679,8 +659,6 @@ const (
 	blockDeadline = 250     // ms after which it surely no longer does
 	drainTime     = 10 * time.Second
 )
-
-var errSlowClient = errors.New("client does not read its replies")
 
 // flush sends the replies in c.out, or leaves them to the outbox.
 func (c *conn) flush() error {
@@ -716,9 +694,8 @@ func (c *conn) flush() error {
 		o.err = err
 		return err
 	}
-	messages := o.owed // of others, who came while we wrote, and come after
-	o.owed = nil
-	return cmp.Or(c.owe(b[n:]), c.owe(messages))
+	o.owed = slices.Insert(o.owed, 0, b[n:]...) // before the messages of others that came while we wrote
+	return c.owe(nil)
 }
 
 // owe adds to what the outbox owes, whose mutex is held, and has it sent.
@@ -726,7 +703,7 @@ func (c *conn) owe(b []byte) error {
 	o := &c.outbox
 	o.owed = append(o.owed, b...)
 	if len(o.owed) > outboxMax {
-		o.err = errSlowClient
+		o.err = errors.New("client does not read its replies")
 		c.Close()
 		return o.err
 	}
@@ -776,10 +753,8 @@ func (o *outbox) drain() {
 // allClients returns the clients, oldest first.
 func (s *server) allClients() []*conn {
 	s.mu.Lock()
-	list := slices.Collect(maps.Values(s.clients))
-	s.mu.Unlock()
-	slices.SortFunc(list, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
-	return list
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.clients), func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 }
 
 // countClients returns the number of clients, and how many of them wait in a
@@ -804,9 +779,6 @@ func (c *conn) describe(now int64) string {
 	if c.noEvict {
 		flags += "e"
 	}
-	if flags == "" {
-		flags = "N"
-	}
 	if cmd := c.command.Load(); cmd != nil {
 		last = cmd.name
 	}
@@ -816,9 +788,9 @@ func (c *conn) describe(now int64) string {
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=%d "+
 		"sub=0 psub=0 ssub=0 multi=%d qbuf=0 qbuf-free=%d argv-mem=0 multi-mem=0 rbs=%d rbp=0 obl=0 oll=%d "+
 		"omem=%d tot-mem=%d events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
-		c.id, c.RemoteAddr(), c.LocalAddr(), c.name, (now-c.created)/1000, (now-c.active.Load())/1000, flags,
-		c.db.id, c.queued, bufferSize, outputKept, min(owed, 1), owed, bufferSize+owed, last, c.speaking,
-		c.lib[0], c.lib[1])
+		c.id, c.RemoteAddr(), c.LocalAddr(), c.name, (now-c.created)/1000, (now-c.active.Load())/1000,
+		cmp.Or(flags, "N"), c.db.id, c.queued, bufferSize, outputKept, min(owed, 1), owed, bufferSize+owed,
+		last, c.speaking, c.lib[0], c.lib[1])
 }
 
 // newRunID returns 40 random hexadecimal digits, by which clients tell one run
@@ -826,259 +798,5 @@ func (c *conn) describe(now int64) string {
 func newRunID() string {
 	id := make([]byte, 20)
 	rand.Read(id)
-	return hex.EncodeToString(id)
+	return fmt.Sprintf("%x", id)
 }
-
-// --- conversations -----------------------------------------------------------
-
-// A conversation is a text that says what clients send and what the server must
-// answer, byte by byte; testdata has some for every command. In what goes over
-// the wire '|' is CR LF, and escapes are those of "quotes", like \xHH and \|.
-//
-//	== title             a conversation begins, with no keys and no connections
-//	== title [lite]      ... one that only Redis Lite can pass
-//	> GET a   < $1|1|    a command, its words quoted like in redis-cli, and the reply
-//	b> BLPOP q 0         the same on a connection named b; it blocks, there is no reply yet
-//	b < *2|$1|q|$1|x|    a further reply, or message, on b
-//	>> *1|$4|PING|       bytes that are sent as they stand
-//	+ 1500ms             time passes
-//	< closed             the server closes the connection
-//
-// A reply can be several. In it ? is one value of any type, and $? *? :? and so
-// on one of that type. With <~ the elements of arrays and sets may come in any
-// order, and with <~2 pairs of elements; the pairs of a map always stay together.
-// A comment begins with a # between spaces.
-var (
-	exchange = regexp.MustCompile(`^(\w*)(?:(>>?)\s*(.*?))?(?:\s*<(~?2?)\s+(.*))?$`)
-	wildcard = regexp.MustCompile(`(^|\|)([-+:$*_#,(=%~>]?\?)`)
-)
-
-const playerPatience = 5 * time.Second // for a reply, and for a command to block
-
-// A player holds conversations with the server at addr.
-type player struct {
-	addr    string
-	advance func(time.Duration) // lets time pass
-	parties map[string]*party
-}
-
-// A party is a connection of the player.
-type party struct {
-	net.Conn
-	in *reader
-}
-
-// play holds the conversations of a script, and returns a message for each
-// answer that was another than the one wanted. After an answer that cannot be
-// read, the rest of that conversation is left out.
-func play(addr string, script io.Reader, advance func(time.Duration)) (complaints []string, err error) {
-	p := &player{addr: addr, advance: advance}
-	defer p.hangUp()
-	lite, err := p.begin()
-	in, skip := bufio.NewScanner(script), false
-	for n := 1; err == nil && in.Scan(); n++ {
-		line, _, _ := strings.Cut(" "+in.Text()+" ", " # ")
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "==") {
-			lite, err = p.begin()
-			skip = strings.HasSuffix(line, "[lite]") && !lite
-		} else if line != "" && !skip {
-			said, _, _ := strings.Cut(line, " <")
-			want, got, trouble := p.step(line)
-			if skip = trouble != nil; skip {
-				got += trouble.Error()
-			}
-			if got != "" {
-				complaints = append(complaints, fmt.Sprintf("line %d: %s\n\twant %s\n\tgot  %s",
-					n, strings.TrimSpace(said), want, got))
-			}
-		}
-	}
-	return complaints, cmp.Or(err, in.Err())
-}
-
-// begin hangs up, empties the server, and tells whether it is Redis Lite.
-func (p *player) begin() (lite bool, err error) {
-	p.hangUp()
-	p.parties = make(map[string]*party)
-	if _, err = p.ask("FLUSHALL"); err != nil {
-		return false, err
-	}
-	info, err := p.ask("INFO", "server")
-	return strings.Contains(info, "redis_lite_version"), err
-}
-
-func (p *player) hangUp() {
-	for _, c := range p.parties {
-		c.Close()
-	}
-}
-
-// party returns the connection of that name, and makes it when there is none.
-func (p *player) party(name string) (*party, error) {
-	if p.parties[name] == nil {
-		socket, err := net.Dial("tcp", p.addr)
-		if err != nil {
-			return nil, err
-		}
-		p.parties[name] = &party{socket, newReader(socket)}
-	}
-	c := p.parties[name]
-	return c, c.SetDeadline(time.Now().Add(playerPatience))
-}
-
-// ask sends a command on a connection of the player's own.
-func (p *player) ask(words ...string) (string, error) {
-	c, err := p.party(" player")
-	if err != nil {
-		return "", err
-	}
-	var w writer
-	w.bulks(words)
-	if _, err := c.Write(w.buf); err != nil {
-		return "", err
-	}
-	v, err := c.in.value()
-	return v.text, err
-}
-
-// step plays one line. It returns what was answered if that is not what was
-// wanted; with an error the conversation cannot go on.
-func (p *player) step(line string) (want, got string, err error) {
-	if pause, ok := strings.CutPrefix(line, "+ "); ok {
-		d, err := time.ParseDuration(pause)
-		p.advance(d)
-		return "", "", err
-	}
-	m := exchange.FindStringSubmatch(line)
-	if m == nil || m[2]+m[5] == "" {
-		return "", "", errors.New("not a line of a conversation")
-	}
-	name, arrow, sent, order, want := m[1], m[2], m[3], m[4], m[5]
-	c, err := p.party(name)
-	if err != nil {
-		return want, "", err
-	}
-	w, words := writer{buf: toWire(sent)}, []string(nil)
-	if arrow == ">" {
-		words, _ = splitWords(sent)
-		w.buf = nil
-		w.bulks(words)
-	}
-	if _, err = c.Write(w.buf); err != nil {
-		return want, "", err
-	}
-	if want == "" {
-		return "", "", p.awaitBlock(c, words)
-	}
-	got, err = c.expect(want, len(order))
-	return want, got, err
-}
-
-// awaitBlock waits until the server says that c is blocked, if it sent a command
-// that can block: what others send next must find it waiting.
-func (p *player) awaitBlock(c *party, words []string) error {
-	if len(words) == 0 || commands[words[0]] == nil || commands[words[0]].flags&blocking == 0 {
-		return nil
-	}
-	blocked := regexp.MustCompile(" addr=" + regexp.QuoteMeta(c.LocalAddr().String()) + " .* flags=\\w*b")
-	for began := time.Now(); time.Since(began) < playerPatience; time.Sleep(time.Millisecond) {
-		clients, err := p.ask("CLIENT", "LIST")
-		if err != nil || blocked.MatchString(clients) {
-			return err
-		}
-	}
-	return errors.New("the command does not block")
-}
-
-// expect reads as many replies as want has, and returns them if they differ.
-func (c *party) expect(want string, group int) (got string, err error) {
-	if want == "closed" {
-		v, err := c.in.value()
-		if err == nil {
-			return fromWire(v), nil
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return "", err
-		}
-		return "", nil
-	}
-	raw, whole, same := toWire(wildcard.ReplaceAllString(want, "$1+$2")), writer{}, true
-	for wanted := newReader(bytes.NewReader(raw)); len(whole.buf) < len(raw); {
-		v, err := wanted.value()
-		whole.value(v)
-		if err != nil || !bytes.HasPrefix(raw, whole.buf) {
-			return "", errors.New("what is wanted is no reply")
-		}
-		answer, err := c.in.value()
-		if err != nil {
-			return got, err
-		}
-		got += fromWire(answer)
-		same = same && alike(v, answer, group)
-	}
-	if same {
-		got = ""
-	}
-	return got, nil
-}
-
-// alike tells whether a reply is what was wanted. The elements of arrays may come
-// in any order in groups of so many; 0 is in order.
-func alike(want, got value, group int) bool {
-	if want.kind == '+' && (want.text == "?" || want.text == string(got.kind)+"?") {
-		return true
-	}
-	if want.kind != got.kind || want.text != got.text || want.null != got.null ||
-		len(want.list) != len(got.list) {
-		return false
-	}
-	size := group
-	switch {
-	case group == 0:
-		size = max(1, len(want.list))
-	case want.kind == '%':
-		size = 2
-	}
-	each := func(a, b value) bool { return alike(a, b, group) }
-	left := slices.Collect(slices.Chunk(got.list, size))
-	for some := range slices.Chunk(want.list, size) {
-		i := slices.IndexFunc(left, func(other []value) bool { return slices.EqualFunc(some, other, each) })
-		if i < 0 {
-			return false
-		}
-		left = slices.Delete(left, i, i+1)
-	}
-	return true
-}
-
-// toWire turns the notation of conversations into bytes, and fromWire a value
-// into that notation.
-func toWire(s string) (b []byte) {
-	for len(s) > 0 {
-		c, size := unescape(s, '"')
-		if s[0] == '|' {
-			b = append(b, '\r', '\n')
-		} else {
-			b = append(b, c)
-		}
-		s = s[size:]
-	}
-	return b
-}
-
-func fromWire(v value) string {
-	var w writer
-	w.value(v)
-	var b strings.Builder
-	for _, c := range w.buf {
-		if c < ' ' || c > '~' || c == '|' || c == '\\' {
-			fmt.Fprintf(&b, "\\x%02x", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return readable.Replace(b.String())
-}
-
-var readable = strings.NewReplacer(`\x0d\x0a`, "|", `\x7c`, `\|`, `\x5c`, `\\`)

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/gob"
 	"errors"
@@ -12,7 +12,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -43,9 +45,10 @@ var crcTable = crc32.MakeTable(crc32.Castagnoli)
 type record struct {
 	DB       int
 	Key      string
-	Kind     string // what TYPE says
-	Deadline int64  // Unix ms, 0 for never
-	Items    []string
+	Kind     string    // what TYPE says
+	Deadline int64     // Unix ms, 0 for never
+	Items    []string  // the elements; of a hash: field, value, field, value
+	Scores   []float64 // of the members of a sorted set
 }
 
 // snapshot calls emit for every key. The keyspace is locked for reading
@@ -73,29 +76,44 @@ func (s *store) snapshot(emit func(record) error) (changes int64, err error) {
 }
 
 // pieces emits the value of one key, cut where it is large.
-func (it *item) pieces(rec record, emit func(record) error) error {
+func (it *item) pieces(rec record, emit func(record) error) (err error) {
+	size := 0 // bytes
+	add := func(items ...string) {
+		if (len(rec.Items) >= pieceItems || size >= pieceBytes) && err == nil {
+			err = emit(rec)
+			rec.Items, rec.Scores, size = nil, nil, 0
+		}
+		rec.Items = append(rec.Items, items...)
+		for _, s := range items {
+			size += len(s)
+		}
+	}
 	switch v := it.object.(type) {
 	case *list:
 		for _, s := range v.all(front) {
-			if rec.Items = append(rec.Items, s); len(rec.Items) == pieceItems {
-				if err := emit(rec); err != nil {
-					return err
-				}
-				rec.Items = nil
-			}
+			add(s)
 		}
-		if rec.Items == nil {
-			return nil
+	case *hash:
+		for field, value := range v.all() {
+			add(field, *value)
+		}
+	case *set:
+		for member := range v.all() {
+			add(member)
+		}
+	case *zset:
+		for e := range v.order.span(0, v.len(), false) {
+			add(e.member)
+			rec.Scores = append(rec.Scores, e.score)
 		}
 	default:
-		size := it.length()
-		for i := 0; i < size-pieceBytes; i += pieceBytes {
-			rec.Items = []string{it.slice(i, i+pieceBytes)}
-			if err := emit(rec); err != nil {
-				return err
-			}
+		add(it.slice(0, min(pieceBytes, it.length())))
+		for i := pieceBytes; i < it.length(); i += pieceBytes {
+			add(it.slice(i, min(i+pieceBytes, it.length())))
 		}
-		rec.Items = []string{it.slice(max(0, (size-1)/pieceBytes*pieceBytes), size)}
+	}
+	if err != nil {
+		return err
 	}
 	return emit(rec)
 }
@@ -109,28 +127,41 @@ func (s *store) restore(rec record) error {
 	it := d.keys.get(rec.Key)
 	isNew := it == nil
 	if isNew {
-		d.keys.put(rec.Key, item{access: uint32(s.clock.millis() / 1000)})
+		d.set(rec.Key, "", nil, s.clock.millis())
 		it = d.keys.get(rec.Key)
 		if rec.Deadline != 0 {
 			d.expires.put(rec.Key, rec.Deadline)
 		}
+	}
+	switch kind := it.typeName(); {
+	case !isNew && kind != rec.Kind:
+		return fmt.Errorf("key %q is a %s and a %s", rec.Key, kind, rec.Kind)
+	case rec.Kind == "hash" && len(rec.Items)%2 != 0, rec.Kind == "zset" && len(rec.Items) != len(rec.Scores):
+		return fmt.Errorf("key %q lacks a value", rec.Key)
 	}
 	switch rec.Kind {
 	case "string":
 		if text := strings.Join(rec.Items, ""); isNew {
 			it.text = text
 		} else {
-			if it.object == nil {
-				it.object, it.text = &buffer{[]byte(it.text)}, ""
-			}
-			it.object.(*buffer).b = append(it.object.(*buffer).b, text...)
+			b := it.buffer()
+			b.b = append(b.b, text...)
 		}
 	case "list":
-		if it.object == nil {
-			it.object = new(list)
-		}
 		for _, s := range rec.Items {
-			it.object.(*list).push(back, s)
+			grown[list](it).push(back, s)
+		}
+	case "hash":
+		for pair := range slices.Chunk(rec.Items, 2) {
+			grown[hash](it).put(pair[0], pair[1])
+		}
+	case "set":
+		for _, member := range rec.Items {
+			grown[set](it).put(member, struct{}{})
+		}
+	case "zset":
+		for i, member := range rec.Items {
+			grown[zset](it).add(member, rec.Scores[i])
 		}
 	default:
 		return fmt.Errorf("key %q has the unknown type %q", rec.Key, rec.Kind)
@@ -138,11 +169,19 @@ func (s *store) restore(rec record) error {
 	return nil
 }
 
+// grown returns the container of an item; one that has none gets it.
+func grown[T any, P pointer[T]](it *item) P {
+	if it.object == nil {
+		it.object = P(new(T))
+	}
+	return it.object.(P)
+}
+
 // --- saving ------------------------------------------------------------------
 
 // A saver is what a server knows of its dumps.
 type saver struct {
-	busy       atomic.Bool  // a dump is being made
+	busy       sync.Mutex   // held while a dump is being made
 	background atomic.Int64 // Unix time at which one began in the background, or 0
 	failing    atomic.Bool  // the last one failed
 	last       atomic.Int64 // Unix time in seconds of the last good one
@@ -158,21 +197,18 @@ var errSaving = errors.New("Background save already in progress")
 // save writes the dump: into a temporary file beside it, which then takes its
 // name, so that there is a whole dump at any moment.
 func (s *server) save() error {
-	if !s.saver.busy.CompareAndSwap(false, true) {
+	if !s.saver.busy.TryLock() {
 		return errSaving
 	}
-	defer s.saver.busy.Store(false)
+	defer s.saver.busy.Unlock()
 	return s.saveNow()
 }
 
 // saveAtLast saves once the save that is under way has ended.
 func (s *server) saveAtLast() error {
-	for {
-		if err := s.save(); err != errSaving {
-			return err
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	s.saver.busy.Lock()
+	defer s.saver.busy.Unlock()
+	return s.saveNow()
 }
 
 func (s *server) saveNow() error {
@@ -211,34 +247,24 @@ func (s *store) encode(b *bytes.Buffer) (changes int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	trailer := binary.LittleEndian.AppendUint64(nil, n)
-	b.Write(trailer)
+	b.Write(binary.LittleEndian.AppendUint64(nil, n))
 	b.Write(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b.Bytes(), crcTable)))
 	return changes, nil
 }
 
 // writeFile puts b under path so that a crash leaves the old file or the new one.
-func writeFile(path string, b []byte) (err error) {
+func writeFile(path string, b []byte) error {
 	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
 	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
+	err = cmp.Or(err, f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
+		os.Remove(f.Name())
 		return err
 	}
 	return syncFolder(filepath.Dir(path))
@@ -289,27 +315,22 @@ func (s *server) load() (keys int, err error) {
 }
 
 func (s *server) readDump(f *os.File) error {
-	count, size, err := verifyDump(f)
+	stream, count, err := verifyDump(f)
 	if err != nil {
 		return err
 	}
-	if _, err := f.Seek(int64(len(dumpMagic)), io.SeekStart); err != nil {
-		return err
-	}
-	dec, now := gob.NewDecoder(bufio.NewReader(io.LimitReader(f, size))), s.store.clock.millis()
+	dec, now := gob.NewDecoder(stream), s.store.clock.millis()
 	for n := uint64(0); ; n++ {
 		var rec record
 		err := dec.Decode(&rec)
-		if err == io.EOF && n == count {
+		switch {
+		case err == io.EOF && n == count:
 			return nil
-		}
-		if err == io.EOF {
+		case err == io.EOF:
 			return fmt.Errorf("it has %d records and should have %d", n, count)
-		}
-		if err != nil {
+		case err != nil:
 			return err
-		}
-		if rec.Deadline != 0 && rec.Deadline <= now {
+		case rec.Deadline != 0 && rec.Deadline <= now:
 			s.saver.expired++
 			continue
 		}
@@ -319,50 +340,47 @@ func (s *server) readDump(f *os.File) error {
 	}
 }
 
-// verifyDump checks the first line and the trailer. It returns the number of
-// records and the length in bytes of the gob stream between the two.
-func verifyDump(f io.ReadSeeker) (records uint64, size int64, err error) {
-	magic := make([]byte, len(dumpMagic))
+// verifyDump checks the first line and the trailer. It returns the gob stream
+// between the two and the number of records that it must have.
+func verifyDump(f *os.File) (stream io.Reader, records uint64, err error) {
+	const start = int64(len(dumpMagic))
+	magic := make([]byte, start)
 	if _, err := io.ReadFull(f, magic); err != nil || string(magic) != dumpMagic {
-		return 0, 0, errors.New("it is no dump of this version of Redis Lite")
+		return nil, 0, errors.New("it is no dump of this version of Redis Lite")
 	}
-	end, err := f.Seek(0, io.SeekEnd)
+	info, err := f.Stat()
 	if err != nil {
-		return 0, 0, err
+		return nil, 0, err
 	}
-	size = end - int64(len(dumpMagic)) - trailerSize
-	if size < 0 {
-		return 0, 0, errors.New("it was cut off")
+	end := info.Size() - trailerSize
+	if end < start {
+		return nil, 0, errors.New("it was cut off")
 	}
-	if _, err = f.Seek(0, io.SeekStart); err != nil {
-		return 0, 0, err
+	crc, trailer := crc32.New(crcTable), make([]byte, trailerSize)
+	if _, err := io.Copy(crc, io.NewSectionReader(f, 0, end)); err != nil {
+		return nil, 0, err
 	}
-	crc := crc32.New(crcTable)
-	if _, err = io.CopyN(crc, f, end-trailerSize); err != nil {
-		return 0, 0, err
-	}
-	var trailer [trailerSize]byte
-	if _, err = io.ReadFull(f, trailer[:]); err != nil {
-		return 0, 0, err
+	if _, err := f.ReadAt(trailer, end); err != nil {
+		return nil, 0, err
 	}
 	crc.Write(trailer[:8])
 	if crc.Sum32() != binary.LittleEndian.Uint32(trailer[8:]) {
-		return 0, 0, errors.New("its checksum does not match, it is damaged")
+		return nil, 0, errors.New("its checksum does not match, it is damaged")
 	}
-	return binary.LittleEndian.Uint64(trailer[:8]), size, nil
+	return io.NewSectionReader(f, start, end-start), binary.LittleEndian.Uint64(trailer), nil
 }
 
 // --- saving by itself --------------------------------------------------------
 
 // saveInBackground starts a save. It is an error when one is under way.
 func (s *server) saveInBackground() error {
-	if !s.saver.busy.CompareAndSwap(false, true) {
+	if !s.saver.busy.TryLock() {
 		return errSaving
 	}
 	began := time.Now()
 	s.saver.background.Store(began.Unix())
 	go func() {
-		defer s.saver.busy.Store(false)
+		defer s.saver.busy.Unlock()
 		defer s.saver.background.Store(0)
 		s.saveNow()
 		s.saver.seconds.Store(int64(time.Since(began).Seconds()))
@@ -374,22 +392,16 @@ func (s *server) saveInBackground() error {
 type savePoint struct{ seconds, changes int64 }
 
 func parseSavePoints(v string) (points []savePoint, err error) {
-	words := strings.Fields(v)
-	if len(words)%2 != 0 {
-		return nil, errSavePoints
-	}
-	for i := 0; i < len(words); i += 2 {
-		seconds, ok := parseInt(words[i])
-		changes, ok2 := parseInt(words[i+1])
-		if !ok || !ok2 || seconds < 1 || changes < 0 {
-			return nil, errSavePoints
+	for pair := range slices.Chunk(strings.Fields(v), 2) {
+		seconds, ok := parseInt(pair[0])
+		changes, ok2 := parseInt(pair[len(pair)-1])
+		if len(pair) < 2 || !ok || !ok2 || seconds < 1 || changes < 0 {
+			return nil, errors.New("Invalid save parameters")
 		}
 		points = append(points, savePoint{seconds, changes})
 	}
 	return points, nil
 }
-
-var errSavePoints = errors.New("Invalid save parameters")
 
 // saveIfDue saves in the background when a save point has come. After a failure
 // it waits a little before it tries again, as Redis does.

@@ -96,28 +96,25 @@ func (r *reader) command() ([]string, error) {
 // multibulk reads a command as programs send it: an array of bulk strings.
 func (r *reader) multibulk() error {
 	_, count, ok, err := r.header("too big mbulk count string")
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if !ok || count > math.MaxInt32 {
+	case !ok || count > math.MaxInt32:
 		return protocolError("invalid multibulk length")
-	}
-	if r.guest && count > guestArgs {
+	case r.guest && count > guestArgs:
 		return protocolError("unauthenticated multibulk length")
 	}
 	known := r.name
 	for range count {
 		kind, n, ok, err := r.header("too big bulk count string")
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if kind != '$' {
+		case kind != '$':
 			return protocolError("expected '$', got '" + string([]byte{kind}) + "'")
-		}
-		if !ok || n < 0 || n > bulkMax {
+		case !ok || n < 0 || n > bulkMax:
 			return protocolError("invalid bulk length")
-		}
-		if r.guest && n > guestBulkMax {
+		case r.guest && n > guestBulkMax:
 			return protocolError("unauthenticated bulk length")
 		}
 		s, err := r.bulk(int(n), known)
@@ -179,19 +176,17 @@ func (r *reader) bulk(n int, known string) (string, error) {
 		_, err = r.Discard(n + 2)
 		return known, err
 	}
-	b := make([]byte, 0, min(n, firstStep))
-	for {
-		got, err := io.ReadFull(r, b[len(b):cap(b)])
-		b = b[:len(b)+got]
-		if err != nil {
+	var b []byte
+	for len(b) < n { // room for twice as much each time
+		got := len(b)
+		b = append(make([]byte, 0, min(n, max(2*got, firstStep))), b...)
+		b = b[:cap(b)]
+		if _, err := io.ReadFull(r, b[got:]); err != nil {
 			return "", err
 		}
-		if len(b) == n {
-			_, err = r.Discard(2)
-			return string(b), err
-		}
-		b = append(make([]byte, 0, min(n, 2*len(b))), b...)
 	}
+	_, err := r.Discard(2)
+	return string(b), err
 }
 
 // inline reads a command as people type it: words, quoted where they must be.
@@ -213,36 +208,32 @@ func (r *reader) inline() error {
 // 'single quotes' that know only \'. A closing quote ends the word. It reports
 // false when quotes are unbalanced.
 func splitWords(line string) (words []string, ok bool) {
-	for i := 0; ; {
-		for i < len(line) && isSpace(line[i]) {
-			i++
-		}
-		if i == len(line) {
+	for {
+		line = strings.TrimLeft(line, space)
+		if line == "" {
 			return words, true
 		}
 		var word []byte
-		for i < len(line) && !isSpace(line[i]) {
-			quote := line[i]
-			if quote != '"' && quote != '\'' {
-				word = append(word, quote)
-				i++
-				continue
-			}
-			for i++; ; {
-				if i == len(line) {
-					return nil, false
-				}
-				if line[i] == quote {
-					i++
-					break
-				}
-				c, size := unescape(line[i:], quote)
+		quote := byte(0) // the one that is open
+		for line != "" && (quote != 0 || !isSpace(line[0])) {
+			c, size := line[0], 1
+			switch {
+			case quote == 0 && (c == '"' || c == '\''):
+				quote = c
+			case quote == 0:
 				word = append(word, c)
-				i += size
-			}
-			if i < len(line) && !isSpace(line[i]) {
+			case c != quote:
+				c, size = unescape(line, quote)
+				word = append(word, c)
+			case len(line) > 1 && !isSpace(line[1]):
 				return nil, false
+			default:
+				quote = 0
 			}
+			line = line[size:]
+		}
+		if quote != 0 {
+			return nil, false
 		}
 		words = append(words, string(word))
 	}
@@ -250,37 +241,23 @@ func splitWords(line string) (words []string, ok bool) {
 
 // unescape reads one byte of a quoted word, and tells how many it took to write.
 func unescape(s string, quote byte) (c byte, size int) {
-	if s[0] != '\\' || len(s) < 2 {
+	if s[0] != '\\' || len(s) < 2 || quote == '\'' && s[1] != '\'' {
 		return s[0], 1
 	}
-	if quote == '\'' {
-		if s[1] == '\'' {
-			return '\'', 2
+	if s[1] == 'x' && len(s) >= 4 {
+		if n, err := strconv.ParseUint(s[2:4], 16, 8); err == nil {
+			return byte(n), 4
 		}
-		return '\\', 1
 	}
-	switch s[1] {
-	case 'n':
-		return '\n', 2
-	case 'r':
-		return '\r', 2
-	case 't':
-		return '\t', 2
-	case 'b':
-		return '\b', 2
-	case 'a':
-		return '\a', 2
-	case 'x':
-		if len(s) >= 4 {
-			if n, err := strconv.ParseUint(s[2:4], 16, 8); err == nil {
-				return byte(n), 4
-			}
-		}
+	if i := strings.IndexByte("nrtba", s[1]); i >= 0 {
+		return "\n\r\t\b\a"[i], 2
 	}
 	return s[1], 2
 }
 
-func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
+const space = " \t\n\v\f\r"
+
+func isSpace(c byte) bool { return strings.IndexByte(space, c) >= 0 }
 
 // --- reading replies ---------------------------------------------------------
 
@@ -293,63 +270,62 @@ type value struct {
 	null bool    // a RESP2 null: $-1 or *-1
 }
 
+const (
+	blockKinds = "$!="  // a length and that many bytes
+	listKinds  = "*%~>" // a number of messages
+)
+
+func (v value) is(kinds string) bool { return strings.IndexByte(kinds, v.kind) >= 0 }
+
 var errTooDeep = errors.New("reply is nested too deep")
 
 // value reads one message of any type. It is what a client does, and as strict
 // as clients are: a line ends with CR LF.
 func (r *reader) value() (value, error) { return r.valueWithin(valueDepth) }
 
-func (r *reader) valueWithin(depth int) (value, error) {
+func (r *reader) valueWithin(depth int) (v value, err error) {
 	line, err := r.line('\n', "too big line")
 	if err != nil {
-		return value{}, err
+		return v, err
 	}
 	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
 	if !ok || len(text) == 0 {
-		return value{}, protocolError("line without type or CR LF")
+		return v, protocolError("line without type or CR LF")
 	}
-	v := value{kind: text[0], text: string(text[1:])}
-	switch v.kind {
-	case '+', '-':
-		return v, nil
-	case ':', '#', ',', '(', '_':
-		return v, checkScalar(v)
-	case '$', '!', '=', '*', '%', '~', '>':
-	default:
-		return value{}, protocolError("unknown type " + strconv.QuoteRune(rune(v.kind)))
+	v = value{kind: text[0], text: string(text[1:])}
+	if !v.is(blockKinds + listKinds) {
+		return v, v.checkLine()
 	}
 	n, ok := parseInt(v.text)
-	if n == -1 && ok && (v.kind == '$' || v.kind == '*') {
+	switch {
+	case ok && n == -1 && v.is("$*"):
 		return value{kind: v.kind, null: true}, nil
-	}
-	if !ok || n < 0 || n > bulkMax {
-		return value{}, protocolError("invalid length " + strconv.Quote(v.text))
-	}
-	v.text = ""
-	if v.kind == '$' || v.kind == '!' || v.kind == '=' {
+	case !ok || n < 0 || n > bulkMax:
+		return v, protocolError("invalid length " + strconv.Quote(v.text))
+	case v.is(blockKinds):
 		v.text, err = r.bulk(int(n), "")
 		return v, err
-	}
-	if depth == 0 {
-		return value{}, errTooDeep
-	}
-	if v.kind == '%' {
+	case depth == 0:
+		return v, errTooDeep
+	case v.kind == '%':
 		n *= 2
 	}
+	v.text = ""
 	for range n {
 		e, err := r.valueWithin(depth - 1)
 		if err != nil {
-			return value{}, err
+			return v, err
 		}
 		v.list = append(v.list, e)
 	}
 	return v, nil
 }
 
-// checkScalar tells whether a number, boolean or null of a reply is one.
-func checkScalar(v value) error {
-	ok := false
+// checkLine tells what is wrong with a message that is one line.
+func (v value) checkLine() error {
+	ok := true
 	switch v.kind {
+	case '+', '-':
 	case ':':
 		_, ok = parseInt(v.text)
 	case '#':
@@ -361,6 +337,8 @@ func checkScalar(v value) error {
 		ok = err == nil
 	case '(':
 		_, ok = new(big.Int).SetString(v.text, 10)
+	default:
+		return protocolError("unknown type " + strconv.QuoteRune(rune(v.kind)))
 	}
 	if !ok {
 		return protocolError("invalid " + strconv.Quote(string([]byte{v.kind})+v.text))
@@ -378,15 +356,24 @@ type writer struct {
 	resp3 bool
 }
 
-func (w *writer) line(kind byte, s string) {
+// line writes a message that is one line.
+func (w *writer) line(kind byte, text string) {
 	w.buf = append(w.buf, kind)
-	w.buf = append(w.buf, s...)
+	w.buf = append(w.buf, text...)
 	w.buf = append(w.buf, '\r', '\n')
 }
 
+// head writes a line that says how much follows, and integers.
 func (w *writer) head(kind byte, n int64) {
 	w.buf = append(w.buf, kind)
 	w.buf = strconv.AppendInt(w.buf, n, 10)
+	w.buf = append(w.buf, '\r', '\n')
+}
+
+// block writes a message that may hold any bytes.
+func (w *writer) block(kind byte, s string) {
+	w.head(kind, int64(len(s)))
+	w.buf = append(w.buf, s...)
 	w.buf = append(w.buf, '\r', '\n')
 }
 
@@ -394,18 +381,13 @@ func (w *writer) ok()             { w.line('+', "OK") }
 func (w *writer) simple(s string) { w.line('+', s) }
 func (w *writer) int(n int)       { w.head(':', int64(n)) }
 func (w *writer) int64(n int64)   { w.head(':', n) }
+func (w *writer) bulk(s string)   { w.block('$', s) }
 func (w *writer) array(n int)     { w.head('*', int64(n)) }
 
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
 
 // err writes an error. The text begins with its code, such as ERR or WRONGTYPE.
 func (w *writer) err(text string) { w.line('-', oneLine.Replace(text)) }
-
-func (w *writer) bulk(s string) {
-	w.head('$', int64(len(s)))
-	w.buf = append(w.buf, s...)
-	w.buf = append(w.buf, '\r', '\n')
-}
 
 // bulks writes an array of bulk strings.
 func (w *writer) bulks(list []string) {
@@ -424,56 +406,49 @@ func (w *writer) maybe(s string, ok bool) {
 	}
 }
 
-func (w *writer) null() {
+// place writes the string that p points to, or null.
+func (w *writer) place(p *string) {
+	if p != nil {
+		w.bulk(*p)
+	} else {
+		w.null()
+	}
+}
+
+// bit writes 1 or 0.
+func (w *writer) bit(b bool) {
+	if b {
+		w.int(1)
+	} else {
+		w.int(0)
+	}
+}
+
+func (w *writer) null()      { w.nullOf('$') }
+func (w *writer) nullArray() { w.nullOf('*') } // of commands that otherwise answer with an array
+
+func (w *writer) nullOf(kind byte) {
 	if w.resp3 {
 		w.line('_', "")
 	} else {
-		w.line('$', "-1")
+		w.line(kind, "-1")
 	}
 }
 
-// nullArray is the null of commands that otherwise answer with an array.
-func (w *writer) nullArray() {
-	if w.resp3 {
-		w.line('_', "")
-	} else {
-		w.line('*', "-1")
-	}
-}
+// These begin a message of n parts: a map (of n keys, each followed by its value),
+// a set, what is not the reply to a command, and a list of pairs. Each of its pairs
+// is begun with pair: they are nested in RESP3 and flat in RESP2.
+func (w *writer) mapOf(n int) { w.begin('%', n, 2*n) }
+func (w *writer) set(n int)   { w.begin('~', n, n) }
+func (w *writer) push(n int)  { w.begin('>', n, n) }
+func (w *writer) pairs(n int) { w.begin('*', n, 2*n) }
 
-// mapOf begins a map of n keys, each followed by its value.
-func (w *writer) mapOf(n int) {
+// begin begins n parts of a type of RESP3, or the flat array that RESP2 has for it.
+func (w *writer) begin(kind byte, n, flat int) {
 	if w.resp3 {
-		w.head('%', int64(n))
+		w.head(kind, int64(n))
 	} else {
-		w.array(2 * n)
-	}
-}
-
-// set begins a set of n members.
-func (w *writer) set(n int) {
-	if w.resp3 {
-		w.head('~', int64(n))
-	} else {
-		w.array(n)
-	}
-}
-
-// push begins a message of n parts that is not the reply to a command.
-func (w *writer) push(n int) {
-	if w.resp3 {
-		w.head('>', int64(n))
-	} else {
-		w.array(n)
-	}
-}
-
-// pairs begins a list of n pairs, each begun with pair: nested in RESP3, flat in RESP2.
-func (w *writer) pairs(n int) {
-	if w.resp3 {
-		w.array(n)
-	} else {
-		w.array(2 * n)
+		w.array(flat)
 	}
 }
 
@@ -485,29 +460,21 @@ func (w *writer) pair() {
 
 func (w *writer) bool(b bool) {
 	switch {
-	case w.resp3 && b:
-		w.line('#', "t")
-	case w.resp3:
-		w.line('#', "f")
+	case !w.resp3:
+		w.bit(b)
 	case b:
-		w.int(1)
+		w.line('#', "t")
 	default:
-		w.int(0)
+		w.line('#', "f")
 	}
 }
 
-func (w *writer) double(f float64) {
-	if w.resp3 {
-		w.line(',', formatDouble(f))
-	} else {
-		w.bulk(formatDouble(f))
-	}
-}
+func (w *writer) double(f float64)        { w.number(',', formatDouble(f)) }
+func (w *writer) bigNumber(digits string) { w.number('(', digits) } // an integer of any size
 
-// bigNumber writes an integer of any size, given as its decimal digits.
-func (w *writer) bigNumber(digits string) {
+func (w *writer) number(kind byte, digits string) {
 	if w.resp3 {
-		w.line('(', digits)
+		w.line(kind, digits)
 	} else {
 		w.bulk(digits)
 	}
@@ -515,14 +482,11 @@ func (w *writer) bigNumber(digits string) {
 
 // verbatim writes text that is meant to be read by people as it stands.
 func (w *writer) verbatim(s string) {
-	if !w.resp3 {
+	if w.resp3 {
+		w.block('=', "txt:"+s)
+	} else {
 		w.bulk(s)
-		return
 	}
-	w.head('=', int64(len(s)+4))
-	w.buf = append(w.buf, "txt:"...)
-	w.buf = append(w.buf, s...)
-	w.buf = append(w.buf, '\r', '\n')
 }
 
 // fields is a map for any, whose order is kept: name, value, name, value.
@@ -554,50 +518,40 @@ func (w *writer) any(v any) {
 		}
 	case anySet:
 		w.set(len(v))
-		for _, e := range v {
-			w.any(e)
-		}
+		w.each(v)
 	case []any:
 		w.array(len(v))
-		for _, e := range v {
-			w.any(e)
-		}
+		w.each(v)
 	case fields:
 		w.mapOf(len(v) / 2)
-		for _, e := range v {
-			w.any(e)
-		}
+		w.each(v)
 	default:
 		panic(fmt.Sprintf("no reply is made of %T", v))
 	}
 }
 
+func (w *writer) each(list []any) {
+	for _, v := range list {
+		w.any(v)
+	}
+}
+
 // value writes any message just as it was read.
 func (w *writer) value(v value) {
-	switch v.kind {
-	case '$', '!', '=':
-		if v.null {
-			w.head(v.kind, -1)
-			return
-		}
-		w.head(v.kind, int64(len(v.text)))
-		w.buf = append(w.buf, v.text...)
-		w.buf = append(w.buf, '\r', '\n')
-	case '*', '%', '~', '>':
-		if v.null {
-			w.head(v.kind, -1)
-			return
-		}
-		n := len(v.list)
-		if v.kind == '%' {
-			n /= 2
-		}
-		w.head(v.kind, int64(n))
-		for _, e := range v.list {
-			w.value(e)
-		}
+	switch {
+	case v.null:
+		w.head(v.kind, -1)
+	case v.is(blockKinds):
+		w.block(v.kind, v.text)
+	case v.kind == '%':
+		w.head(v.kind, int64(len(v.list)/2))
+	case v.is(listKinds):
+		w.head(v.kind, int64(len(v.list)))
 	default:
 		w.line(v.kind, v.text)
+	}
+	for _, e := range v.list {
+		w.value(e)
 	}
 }
 
@@ -629,13 +583,31 @@ func parseInt[T string | []byte](s T) (int64, bool) {
 
 // formatDouble prints a score as C's %.17g does.
 func formatDouble(f float64) string {
-	if math.IsInf(f, 0) {
-		if f > 0 {
-			return "inf"
-		}
-		return "-inf"
+	s := strconv.FormatFloat(f, 'g', doubleDigits, 64)
+	return strings.TrimPrefix(strings.ToLower(s), "+") // it says +Inf
+}
+
+// strtod reads a number as C's function of that name does: decimal, exponent or
+// hexadecimal notation, or an infinity; but not what is no number.
+func strtod(s string) (f float64, ok bool) {
+	if strings.Contains(s, "_") { // which Go would read
+		return 0, false
 	}
-	return strconv.FormatFloat(f, 'g', doubleDigits, 64)
+	if strings.ContainsAny(s, "xX") && !strings.ContainsAny(s, "pP") {
+		s += "p0"
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	return f, !errors.Is(err, strconv.ErrSyntax) && !math.IsNaN(f)
+}
+
+// parseDouble reads a score: a number that is neither too large nor too small.
+func parseDouble(s string) (float64, bool) {
+	f, ok := strtod(s)
+	if ok && (f == 0 || math.IsInf(f, 0)) {
+		exact, ok := parseDecimal(s)
+		return f, ok && (exact.Sign() == 0 || exact.IsInf())
+	}
+	return f, ok
 }
 
 // decimal is the number that INCRBYFLOAT and HINCRBYFLOAT count with: the 80-bit
@@ -667,8 +639,7 @@ func inRange(f *decimal) bool {
 // formatDecimal prints as C's %.17Lf does, without the zeros at the end.
 func formatDecimal(f *decimal) string {
 	s := strings.TrimRight(f.Text('f', decimalDigits), "0")
-	s = strings.TrimSuffix(s, ".")
-	if s == "-0" {
+	if s = strings.TrimSuffix(s, "."); s == "-0" {
 		return "0"
 	}
 	return s

@@ -1,18 +1,22 @@
 package main
 
 import (
+	"cmp"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// How to read this file: first the containers (dict, deque), which know nothing
-// of Redis; then the keyspace made of them: item, db and store; then expiry,
-// and at the end the algorithms that handlers call: patterns, ranges, LCS.
+// How to read this file: first the containers (dict, deque, ranked), which know
+// nothing of Redis, and the algebra of sets; then the keyspace made of them: item,
+// db and store; then expiry, and at the end the algorithms that handlers call:
+// patterns, ranges, LCS.
 // Nothing here knows the network or the protocol.
 
 // --- dict: a map that can be scanned and drawn from --------------------------
@@ -107,18 +111,15 @@ func (d *dict[V]) remove(key string) (v V, ok bool) {
 	v = d.at(i).value
 	last := d.n - 1
 	if d.index != nil {
-		delete(d.index, key)
-		if i != last {
-			d.index[d.at(last).key] = int32(i)
-		}
+		d.index[d.at(last).key] = int32(i)
+		delete(d.index, key) // after that: it may be the last
 	}
 	*d.at(i) = *d.at(last)
 	*d.at(last) = entry[V]{}
-	page := &d.pages[last>>pageBits]
-	*page = (*page)[:last&(pageSize-1)]
-	if len(*page) == 0 {
-		d.pages = d.pages[:last>>pageBits]
-		*page = nil
+	k := last >> pageBits
+	d.pages[k] = d.pages[k][:last&(pageSize-1)]
+	if len(d.pages[k]) == 0 {
+		d.pages = slices.Delete(d.pages, k, k+1)
 	}
 	d.n = last
 	if d.peak > 8*d.n && d.n <= shrinkMax {
@@ -148,6 +149,51 @@ func (d *dict[V]) all() iter.Seq2[string, *V] {
 				if !yield(page[i].key, &page[i].value) {
 					return
 				}
+			}
+		}
+	}
+}
+
+// clone copies the entries. What they point to is shared.
+func (d *dict[V]) clone() container {
+	c := &dict[V]{pages: clonePages(d.pages), n: d.n}
+	c.reindex()
+	return c
+}
+
+func clonePages[E any](pages [][]E) [][]E {
+	pages = slices.Clone(pages)
+	for k, page := range pages {
+		pages[k] = slices.Clone(page)
+	}
+	return pages
+}
+
+// picks returns the places of count random entries: different ones, or, when
+// count is negative, -count that may repeat.
+func (d *dict[V]) picks(count int64) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if count >= int64(d.n) {
+			for i := range d.n {
+				if !yield(i) {
+					return
+				}
+			}
+			return
+		}
+		drawn := make(map[int]bool)
+		for range max(count, -count) {
+			i := rand.IntN(d.n)
+			if count > 0 {
+				// Robert Floyd's sampling: as many draws as picks, whatever their share.
+				top := d.n - int(count) + len(drawn)
+				if i = rand.IntN(top + 1); drawn[i] {
+					i = top
+				}
+				drawn[i] = true
+			}
+			if !yield(i) {
+				return
 			}
 		}
 	}
@@ -208,7 +254,7 @@ func (q *deque) at(i int) *string {
 
 func (q *deque) push(where end, s string) {
 	switch {
-	case where == back:
+	case where == back || q.n == 0:
 		at := q.head + q.n
 		k := at >> listBits
 		if k == len(q.pages) {
@@ -223,7 +269,7 @@ func (q *deque) push(where end, s string) {
 			(*page)[at&(listPage-1)] = s
 		}
 	case q.head == 0 && q.n < listPage/8: // short enough to be moved
-		q.pages = [][]string{slices.Insert(q.firstPage(), 0, s)}
+		q.pages[0] = slices.Insert(q.pages[0][:q.n], 0, s)
 	default:
 		if q.head == 0 {
 			room := 1 + len(q.pages)/2
@@ -237,14 +283,6 @@ func (q *deque) push(where end, s string) {
 		*q.at(0) = s
 	}
 	q.n++
-}
-
-// firstPage returns the elements of a list that has no more than one page.
-func (q *deque) firstPage() []string {
-	if q.n == 0 {
-		return nil
-	}
-	return q.pages[0][:q.n]
 }
 
 // pop takes the element at one end. The deque is not empty.
@@ -261,8 +299,7 @@ func (q *deque) pop(where end) string {
 	case q.n == 0:
 		*q = deque{}
 	case where == back && at&(listPage-1) == 0:
-		q.pages[at>>listBits] = nil
-		q.pages = q.pages[:at>>listBits]
+		q.pages = slices.Delete(q.pages, at>>listBits, len(q.pages))
 	case where == front:
 		q.head++
 		if gone := q.head >> listBits; q.head&(listPage-1) == 0 {
@@ -335,11 +372,265 @@ func (q *deque) drop(s string, from end, most int) int {
 }
 
 func (q *deque) clone() container {
-	c := &deque{pages: slices.Clone(q.pages), head: q.head, n: q.n}
-	for k, page := range c.pages {
-		c.pages[k] = slices.Clone(page)
+	return &deque{pages: clonePages(q.pages), head: q.head, n: q.n}
+}
+
+// --- ranked: members in the order of their scores -----------------------------
+
+// A zset is a sorted set: the score of each member, and their order.
+type zset struct {
+	scores dict[float64]
+	order  ranked
+}
+
+// A ranked keeps members sorted by score, and those of one score by their bytes,
+// in chunks: finding is a binary search, adding moves a part of one chunk, and a
+// rank is a sum of lengths. A skip list does the same with twice the code and a
+// pointer to follow at each step.
+type ranked struct {
+	chunks [][]scored // none is empty
+	n      int
+}
+
+type scored struct {
+	score  float64
+	member string
+}
+
+const chunkSize = 256 // entries at which a chunk is split
+
+func (a scored) compare(b scored) int {
+	if c := cmp.Compare(a.score, b.score); c != 0 {
+		return c
 	}
-	return c
+	return strings.Compare(a.member, b.member)
+}
+
+// search returns where the first entry stands that is not before some border;
+// before must be true up to there and false from there on.
+func (z *ranked) search(before func(e *scored) bool) (chunk, i int) {
+	chunk = sort.Search(len(z.chunks), func(k int) bool { c := z.chunks[k]; return !before(&c[len(c)-1]) })
+	if chunk < len(z.chunks) {
+		c := z.chunks[chunk]
+		i = sort.Search(len(c), func(k int) bool { return !before(&c[k]) })
+	}
+	return chunk, i
+}
+
+// rank returns how many entries are before some border.
+func (z *ranked) rank(before func(e *scored) bool) int {
+	chunk, rank := z.search(before)
+	for _, c := range z.chunks[:chunk] {
+		rank += len(c)
+	}
+	return rank
+}
+
+// follows tells whether e has its place behind other: it is the border before e.
+func (e scored) follows(other *scored) bool { return other.compare(e) < 0 }
+
+func (z *ranked) insert(e scored) {
+	k, i := z.search(e.follows)
+	z.n++
+	switch {
+	case len(z.chunks) == 0:
+		z.chunks = append(z.chunks, nil)
+	case k == len(z.chunks): // behind all others
+		k--
+		i = len(z.chunks[k])
+	}
+	c := slices.Insert(z.chunks[k], i, e)
+	z.chunks[k] = c
+	if len(c) >= chunkSize {
+		z.chunks = slices.Insert(z.chunks, k+1, slices.Clone(c[len(c)/2:]))
+		clear(c[len(c)/2:])
+		z.chunks[k] = c[:len(c)/2]
+	}
+}
+
+func (z *ranked) remove(e scored) {
+	k, i := z.search(e.follows)
+	c := slices.Delete(z.chunks[k], i, i+1)
+	z.chunks[k] = c
+	z.n--
+	if next := k + 1; next < len(z.chunks) && len(c)+len(z.chunks[next]) < chunkSize/2 {
+		z.chunks[k] = append(c, z.chunks[next]...)
+		z.chunks = slices.Delete(z.chunks, next, next+1)
+	} else if len(c) == 0 {
+		z.chunks = slices.Delete(z.chunks, k, k+1)
+	}
+}
+
+// span ranges over the entries with rank i up to and without j, or backwards.
+func (z *ranked) span(i, j int, reverse bool) iter.Seq[scored] {
+	return func(yield func(scored) bool) {
+		step, at := 1, i
+		if reverse {
+			step, at = -1, j-1
+		}
+		k := 0
+		for ; k < len(z.chunks) && at >= len(z.chunks[k]); k++ {
+			at -= len(z.chunks[k])
+		}
+		for range j - i {
+			if !yield(z.chunks[k][at]) {
+				return
+			}
+			if at += step; at == len(z.chunks[k]) {
+				k, at = k+1, 0
+			} else if at < 0 && k > 0 {
+				k--
+				at = len(z.chunks[k]) - 1
+			}
+		}
+	}
+}
+
+func (z *zset) len() int { return z.order.n }
+
+// add gives a member a score, and tells whether the member is new.
+func (z *zset) add(member string, score float64) bool {
+	score += 0 // which makes 0 of -0
+	old := z.scores.get(member)
+	if old != nil {
+		if *old == score {
+			return false
+		}
+		z.order.remove(scored{*old, member})
+	}
+	z.scores.put(member, score)
+	z.order.insert(scored{score, member})
+	return old == nil
+}
+
+func (z *zset) remove(member string) bool {
+	score, ok := z.scores.remove(member)
+	if ok {
+		z.order.remove(scored{score, member})
+	}
+	return ok
+}
+
+// cut removes and returns the entries with rank i up to and without j.
+func (z *zset) cut(i, j int, reverse bool) []scored {
+	run := slices.Collect(z.order.span(i, j, reverse))
+	for _, e := range run {
+		z.remove(e.member)
+	}
+	return run
+}
+
+func (z *zset) clone() container {
+	return &zset{*z.scores.clone().(*dict[float64]), ranked{clonePages(z.order.chunks), z.order.n}}
+}
+
+// --- set algebra -------------------------------------------------------------
+
+// An operation is one of set algebra.
+type operation int
+
+const (
+	union operation = iota
+	intersection
+	difference
+)
+
+// An operand of set algebra is a dict whose values stand for scores: a set, whose
+// members all have the score 1, or a sorted set.
+type operand struct {
+	len    int
+	weight float64 // that scores are multiplied with
+	score  func(member string) (score float64, ok bool)
+	all    iter.Seq2[string, float64]
+}
+
+func setOperand(s *set) operand { return operandOf(s, func(*struct{}) float64 { return 1 }) }
+
+func scoresOperand(d *dict[float64]) operand {
+	return operandOf(d, func(score *float64) float64 { return *score })
+}
+
+func operandOf[V any](d *dict[V], score func(v *V) float64) operand {
+	return operand{d.len(), 1, func(member string) (float64, bool) {
+		if v := d.get(member); v != nil {
+			return score(v), true
+		}
+		return 0, false
+	}, func(yield func(string, float64) bool) {
+		for member, v := range d.all() {
+			if !yield(member, score(v)) {
+				return
+			}
+		}
+	}}
+}
+
+// orZero makes 0 of infinity minus or times what has no sum or product with it.
+func orZero(f float64) float64 {
+	if math.IsNaN(f) {
+		return 0
+	}
+	return f
+}
+
+// An aggregate makes one score of the two that a member has.
+type aggregate func(a, b float64) float64
+
+func sum(a, b float64) float64 { return orZero(a + b) }
+
+// lesser and greater, unlike min and max, return a when b is no number.
+func lesser(a, b float64) float64 {
+	if b < a {
+		return b
+	}
+	return a
+}
+
+func greater(a, b float64) float64 {
+	if b > a {
+		return b
+	}
+	return a
+}
+
+// combine returns the members that an operation leaves, with their scores; at
+// most limit of them when that is not 0.
+func (op operation) combine(operands []operand, join aggregate, limit int) *dict[float64] {
+	result := &dict[float64]{}
+	if op != difference { // the smallest first is the shortest way, and how Redis adds scores
+		slices.SortStableFunc(operands, func(a, b operand) int { return cmp.Compare(a.len, b.len) })
+	}
+	if op == union {
+		for _, o := range operands {
+			for m, score := range o.all {
+				score = orZero(score * o.weight)
+				if old := result.get(m); old != nil {
+					*old = join(*old, score)
+				} else {
+					result.put(m, score)
+				}
+			}
+		}
+		return result
+	}
+members:
+	for m, score := range operands[0].all {
+		score = orZero(score * operands[0].weight)
+		for _, o := range operands[1:] {
+			other, ok := o.score(m)
+			if ok != (op == intersection) {
+				continue members
+			}
+			if ok {
+				score = join(score, other*o.weight)
+			}
+		}
+		result.put(m, score)
+		if result.len() == limit {
+			break
+		}
+	}
+	return result
 }
 
 // --- keyspace ----------------------------------------------------------------
@@ -359,14 +650,27 @@ type container interface {
 	clone() container // a copy that shares nothing that can change
 }
 
+// pointer is a type whose pointer is a container.
+type pointer[T any] interface {
+	*T
+	container
+}
+
 // A buffer is a string from the moment on when it is edited in place (APPEND,
 // SETRANGE, SETBIT): one bit of 64 MB costs what one bit of 64 bytes costs.
 type buffer struct{ b []byte }
 
 func (t *buffer) len() int         { return len(t.b) }
-func (t *buffer) clone() container { return &buffer{append([]byte(nil), t.b...)} }
+func (t *buffer) clone() container { return &buffer{slices.Clone(t.b)} }
 
-type list = deque
+// grow makes it at least n bytes long, the new ones 0.
+func (t *buffer) grow(n int) { t.b = append(t.b, make([]byte, max(0, n-len(t.b)))...) }
+
+type (
+	list = deque
+	hash = dict[string] // field to value
+	set  = dict[struct{}]
+)
 
 // typeName is what TYPE says.
 func (it *item) typeName() string {
@@ -375,16 +679,25 @@ func (it *item) typeName() string {
 		return "string"
 	case *list:
 		return "list"
+	case *hash:
+		return "hash"
+	case *set:
+		return "set"
+	case *zset:
+		return "zset"
 	}
 	panic("an item of a type without a name")
 }
 
 // string returns the whole string, which the item must be.
-func (it *item) string() string {
-	if t, ok := it.object.(*buffer); ok {
-		return string(t.b)
+func (it *item) string() string { return it.slice(0, it.length()) }
+
+// buffer makes the string one that is edited in place.
+func (it *item) buffer() *buffer {
+	if it.object == nil {
+		it.object, it.text = &buffer{[]byte(it.text)}, ""
 	}
-	return it.text
+	return it.object.(*buffer)
 }
 
 // length and slice look at a string without copying all of it. 0 <= i <= j <= length.
@@ -424,7 +737,7 @@ type store struct {
 func newStore() *store {
 	s := &store{dbs: make([]*db, databases)}
 	for i := range s.dbs {
-		s.dbs[i] = &db{id: i}
+		s.dbs[i] = &db{id: i, watchers: make(map[string][]*watched)}
 	}
 	s.clock.set()
 	return s
@@ -456,9 +769,6 @@ func (c *clock) millis() int64 { return c.micros() / 1000 }
 
 // dead tells whether key has a deadline that has passed.
 func (d *db) dead(key string, now int64) bool {
-	if d.expires.len() == 0 {
-		return false
-	}
 	at := d.expires.get(key)
 	return at != nil && *at <= now
 }
@@ -470,15 +780,10 @@ func (d *db) find(key string, now int64) *item {
 	if it == nil || d.dead(key, now) {
 		return nil
 	}
-	it.touch(now)
-	return it
-}
-
-// touch notes an access at now, in Unix ms.
-func (it *item) touch(now int64) {
 	if s := uint32(now / 1000); atomic.LoadUint32(&it.access) != s {
 		atomic.StoreUint32(&it.access, s)
 	}
+	return it
 }
 
 // set gives key a value in place of any other, and leaves its deadline alone.
@@ -488,9 +793,7 @@ func (d *db) set(key string, text string, object container, now int64) {
 
 // remove takes key out, with its deadline, and tells whether it was there.
 func (d *db) remove(key string) bool {
-	if d.expires.len() > 0 {
-		d.expires.remove(key)
-	}
+	d.expires.remove(key)
 	_, ok := d.keys.remove(key)
 	return ok
 }
@@ -511,13 +814,8 @@ type watched struct {
 
 // watch makes w hear of changes to key.
 func (d *db) watch(w *watcher, key string, now int64) {
-	for _, k := range w.keys {
-		if k.db == d && k.key == key {
-			return
-		}
-	}
-	if d.watchers == nil {
-		d.watchers = make(map[string][]*watched)
+	if slices.ContainsFunc(w.keys, func(k *watched) bool { return k.db == d && k.key == key }) {
+		return
 	}
 	k := &watched{w, d, key, d.dead(key, now)}
 	d.watchers[key] = append(d.watchers[key], k)
@@ -527,12 +825,10 @@ func (d *db) watch(w *watcher, key string, now int64) {
 // unwatch makes w hear of nothing any more.
 func (w *watcher) unwatch() {
 	for _, k := range w.keys {
-		list := k.db.watchers[k.key]
-		list = slices.DeleteFunc(list, func(other *watched) bool { return other == k })
-		if len(list) == 0 {
-			delete(k.db.watchers, k.key)
-		} else {
-			k.db.watchers[k.key] = list
+		all := k.db.watchers
+		all[k.key] = slices.DeleteFunc(all[k.key], func(other *watched) bool { return other == k })
+		if len(all[k.key]) == 0 {
+			delete(all, k.key)
 		}
 	}
 	w.keys, w.broken = nil, false
@@ -611,9 +907,6 @@ func (d *db) sampleOnce(s *store) (again bool) {
 	now, dead, ttl := s.clock.millis(), 0, int64(0)
 	looks := min(samplerKeys, d.expires.len())
 	for range looks {
-		if d.expires.len() == 0 {
-			break
-		}
 		e := d.expires.random()
 		if e.value > now {
 			ttl += e.value - now
@@ -644,21 +937,20 @@ func match(pattern, s string) bool {
 	p, i := 0, 0
 	star, mark := -1, 0 // where the last * stands, and what it stands for ends
 	for i < len(s) {
-		if p < len(pattern) && pattern[p] == '*' {
+		size, ok := matchOne(pattern[p:], s[i])
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
 			star, mark = p, i
 			p++
-			continue
-		}
-		if size, ok := matchOne(pattern[p:], s[i]); ok {
+		case ok:
 			p += size
 			i++
-			continue
-		}
-		if star < 0 {
+		case star >= 0: // the last * stands for one byte more
+			mark++
+			p, i = star+1, mark
+		default:
 			return false
 		}
-		mark++
-		p, i = star+1, mark
 	}
 	return strings.Trim(pattern[p:], "*") == ""
 }
@@ -677,23 +969,21 @@ func matchOne(pattern string, c byte) (size int, ok bool) {
 			return 2, pattern[1] == c
 		}
 	case '[':
-		p := 1
-		not := p < len(pattern) && pattern[p] == '^'
+		p, found := 1, false
+		not := strings.HasPrefix(pattern, "[^")
 		if not {
 			p++
 		}
-		found := false
 		for ; p < len(pattern) && pattern[p] != ']'; p++ {
-			if pattern[p] == '\\' && p+1 < len(pattern) {
+			low, high := pattern[p], pattern[p]
+			if low == '\\' && p+1 < len(pattern) {
 				p++
-				found = found || pattern[p] == c
+				low, high = pattern[p], pattern[p]
 			} else if p+2 < len(pattern) && pattern[p+1] == '-' {
-				low, high := pattern[p], pattern[p+2]
-				found = found || min(low, high) <= c && c <= max(low, high)
 				p += 2
-			} else {
-				found = found || pattern[p] == c
+				high = pattern[p]
 			}
+			found = found || min(low, high) <= c && c <= max(low, high)
 		}
 		return min(p+1, len(pattern)), found != not
 	}
@@ -779,11 +1069,4 @@ func longestCommonSubsequence(a, b string) (common string, runs []commonRun) {
 		}
 	}
 	return string(text), runs
-}
-
-// grow makes the buffer at least n bytes long, the new ones 0.
-func (t *buffer) grow(n int) {
-	if n > len(t.b) {
-		t.b = append(t.b, make([]byte, n-len(t.b))...)
-	}
 }

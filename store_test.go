@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"log/slog"
 	"maps"
 	"math"
@@ -15,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,9 +50,7 @@ func testServer(t testing.TB, values ...string) *server {
 	}
 	t.Cleanup(func() {
 		s.shutdown(false)
-		for s.saver.busy.Load() {
-			time.Sleep(time.Millisecond)
-		}
+		s.saver.busy.Lock() // when a save has ended
 	})
 	return s
 }
@@ -274,6 +276,100 @@ func TestDequeCloneAndShrink(t *testing.T) {
 	}
 }
 
+// picks gives different places, or as many as asked for that may repeat; each
+// about equally often.
+func TestDictPicks(t *testing.T) {
+	const n, rounds = 40, 4000
+	var d dict[int]
+	for i := range n {
+		d.put(strconv.Itoa(i), i)
+	}
+	for _, count := range []int64{0, 1, 7, n - 1, n, n + 1, math.MaxInt64, -1, -7, -3 * n} {
+		var drawn [n]int
+		picked := 0
+		for range rounds {
+			list := slices.Collect(d.picks(count))
+			for _, i := range list {
+				drawn[i]++ // which fails when it is out of range
+			}
+			if want := int64(len(list)); want != -count && want != min(count, n) {
+				t.Fatalf("%d picks of %d", want, count)
+			}
+			slices.Sort(list)
+			if count > 0 && len(slices.Compact(list)) != len(list) {
+				t.Fatalf("the same twice among %d", count)
+			}
+			picked += len(list)
+		}
+		for i, times := range drawn {
+			if 2*n*times < picked || n*times > 2*picked {
+				t.Errorf("%d: picked %d times of %d when %d were wanted", i, times, picked, count)
+			}
+		}
+	}
+}
+
+// A zset must do what a sorted slice does.
+func TestZset(t *testing.T) {
+	dice := rand.New(rand.NewPCG(11, 12))
+	var z zset
+	var model []scored
+	place := func(e scored) int { i, _ := slices.BinarySearchFunc(model, e, scored.compare); return i }
+	most, least := 0, math.MaxInt // chunks
+	for step := range 12_000 {
+		grows, n := step/3000%2 == 0, len(model)
+		e := scored{float64(dice.IntN(20)), strconv.Itoa(dice.IntN(3000))}
+		if !grows && n > 0 && dice.IntN(2) == 0 {
+			e.member = model[dice.IntN(n)].member
+		}
+		old := z.scores.get(e.member)
+		isMember := old != nil
+		if isMember {
+			i := place(scored{*old, e.member})
+			model = slices.Delete(model, i, i+1)
+		}
+		if grows || dice.IntN(8) == 0 {
+			model = slices.Insert(model, place(e), e)
+			if z.add(e.member, e.score) == isMember {
+				t.Fatal("add was wrong about whether it is new")
+			}
+		} else if z.remove(e.member) != isMember {
+			t.Fatal("remove was wrong about whether it was there")
+		}
+		if most = max(most, len(z.order.chunks)); step > 3000 {
+			least = min(least, len(z.order.chunks))
+		}
+		if step%50 > 0 && len(model) > 0 {
+			continue
+		}
+		i := dice.IntN(len(model) + 1)
+		j := i + dice.IntN(len(model)+1-i)
+		forth := slices.Collect(z.order.span(0, z.len(), false))
+		part := slices.Collect(z.order.span(i, j, true))
+		copied := slices.Collect(z.clone().(*zset).order.span(0, z.len(), false))
+		slices.Reverse(part)
+		if !slices.Equal(forth, model) || !slices.Equal(part, model[i:j]) || !slices.Equal(copied, model) {
+			t.Fatalf("got %v\nwant %v", forth, model)
+		}
+		for i, e := range model {
+			if *z.scores.get(e.member) != e.score || z.order.rank(e.follows) != i {
+				t.Fatalf("%v is not at %d", e, i)
+			}
+		}
+		for _, chunk := range z.order.chunks {
+			if len(chunk) == 0 || len(chunk) >= chunkSize {
+				t.Fatalf("a chunk of %d", len(chunk))
+			}
+		}
+		if z.scores.len() != len(model) || z.len() != len(model) {
+			t.Fatalf("%d scores and %d places for %d members", z.scores.len(), z.len(), len(model))
+		}
+	}
+	if most < 5 || least > most/2 {
+		t.Errorf("there were %d to %d chunks: nothing was split or merged", least, most)
+	}
+}
+
 // --- algorithms --------------------------------------------------------------
 
 // slowMatch is match without any cleverness.
@@ -379,6 +475,103 @@ func TestSpan(t *testing.T) {
 	}
 }
 
+// Set algebra must do what maps do.
+func TestCombine(t *testing.T) {
+	dice := rand.New(rand.NewPCG(13, 14))
+	joins := []aggregate{sum, lesser, greater}
+	for range 3000 {
+		var operands []operand
+		var models []map[string]float64 // with weighted scores
+		for range 1 + dice.IntN(4) {
+			members, scores, weight, model := new(set), new(dict[float64]), 1.0, make(map[string]float64)
+			if dice.IntN(2) == 0 {
+				weight = float64(dice.IntN(5) - 2)
+			}
+			isSet := dice.IntN(3) == 0
+			for range dice.IntN(30) {
+				member, score := strconv.Itoa(dice.IntN(30)), float64(dice.IntN(100))
+				if isSet {
+					members.put(member, struct{}{})
+					score = 1
+				} else {
+					scores.put(member, score)
+				}
+				model[member] = score * weight
+			}
+			o := scoresOperand(scores)
+			if isSet {
+				o = setOperand(members)
+			}
+			o.weight = weight
+			operands, models = append(operands, o), append(models, model)
+		}
+		op, join := operation(dice.IntN(3)), joins[dice.IntN(3)]
+		want := maps.Clone(models[0])
+		for _, model := range models[1:] {
+			for m := range want {
+				if _, ok := model[m]; ok == (op == difference) && op != union {
+					delete(want, m)
+				}
+			}
+			for m, score := range model {
+				if old, ok := want[m]; ok {
+					want[m] = join(old, score)
+				} else if op == union {
+					want[m] = score
+				}
+			}
+		}
+		got := make(map[string]float64)
+		for m, score := range op.combine(slices.Clone(operands), join, 0).all() {
+			got[m] = *score
+		}
+		if !maps.Equal(got, want) {
+			t.Fatalf("operation %d of %v:\ngot  %v\nwant %v", op, models, got, want)
+		}
+		if limit := 1 + dice.IntN(5); op == intersection {
+			some := op.combine(operands, join, limit)
+			if some.len() != min(limit, len(want)) {
+				t.Fatalf("%d of %d with the limit %d", some.len(), len(want), limit)
+			}
+			for m := range some.all() {
+				if _, ok := want[m]; !ok {
+					t.Fatalf("%s is none of %v", m, want)
+				}
+			}
+		}
+	}
+}
+
+// Infinity minus itself, or times 0, is no number: sums make 0 of it, and the
+// other two take the other score.
+func TestCombineInfinities(t *testing.T) {
+	inf, one := math.Inf(1), new(set)
+	one.put("m", struct{}{})
+	scored := func(score, weight float64) operand {
+		d := new(dict[float64])
+		d.put("m", score)
+		o := scoresOperand(d)
+		o.weight = weight
+		return o
+	}
+	for _, c := range []struct {
+		join aggregate
+		list []operand
+		want float64
+	}{
+		{sum, []operand{scored(inf, 1), scored(-inf, 1)}, 0},
+		{sum, []operand{setOperand(one), scored(inf, 0)}, 0},
+		{lesser, []operand{setOperand(one), scored(inf, 0)}, 1},
+		{greater, []operand{setOperand(one), scored(inf, 0)}, 1},
+		{greater, []operand{scored(inf, 1), scored(-inf, 1)}, inf},
+		{lesser, []operand{scored(inf, 1), scored(-inf, 1)}, -inf},
+	} {
+		if got := intersection.combine(c.list, c.join, 0).get("m"); got == nil || *got != c.want {
+			t.Errorf("%v, want %v", got, c.want)
+		}
+	}
+}
+
 func TestLongestCommonSubsequence(t *testing.T) {
 	var slow func(a, b string) int
 	slow = func(a, b string) int {
@@ -475,7 +668,7 @@ func TestReadersSeeNoDeadKeys(t *testing.T) {
 // --- commands without a network ----------------------------------------------
 
 // newClient returns a connection to a server that need not be started.
-func newClient(t *testing.T, s *server) *conn {
+func newClient(t testing.TB, s *server) *conn {
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { ours.Close(); theirs.Close() })
 	return newConn(s, ours)
@@ -510,8 +703,8 @@ func contents(s *store) (list []record) {
 	return list
 }
 
-// Write commands that fail or have nothing to do. There are a string, a number,
-// a list and nothing at keys of these names.
+// Write commands that fail or have nothing to do. There are a string, a number, a
+// list, a hash, a set, a zset (sorted set) and nothing at keys of these names.
 const idleWrites = `
 	SET string x NX
 	SET nothing x XX
@@ -585,6 +778,85 @@ const idleWrites = `
 	LTRIM nothing 5 6
 	LTRIM string 0 1
 	LTRIM list 0 nan
+	HSET string f v
+	HSET hash f v g
+	HMSET list f v
+	HSETNX hash f new
+	HSETNX string f v
+	HDEL hash x y
+	HDEL nothing f
+	HDEL set a
+	HINCRBY hash f 1
+	HINCRBY hash n 9223372036854775807
+	HINCRBY nothing n nan
+	HINCRBY string n 1
+	HINCRBYFLOAT hash f 1
+	HINCRBYFLOAT hash n inf
+	HINCRBYFLOAT nothing n x
+	HINCRBYFLOAT string n 1
+	SADD set a b
+	SADD string a
+	SREM set x
+	SREM nothing a
+	SREM zset a
+	SMOVE set none x
+	SMOVE set set a
+	SMOVE nothing set a
+	SMOVE set string a
+	SMOVE string set a
+	SPOP nothing
+	SPOP set 0
+	SPOP set -1
+	SPOP set 1 1
+	SPOP zset
+	SUNIONSTORE nothing none
+	SUNIONSTORE none set string
+	SINTERSTORE nothing set none
+	SINTERSTORE string set zset
+	SDIFFSTORE nothing set set
+	SDIFFSTORE string set list
+	ZADD zset 1 a
+	ZADD zset NX 2 a
+	ZADD zset XX 1 x
+	ZADD zset GT 0 a
+	ZADD zset LT 2 a
+	ZADD zset XX INCR 1 x
+	ZADD zset GT INCR -1 a
+	ZADD zset NX XX 1 a
+	ZADD zset 5 x nan y
+	ZADD nothing XX 1 a
+	ZADD string 1 a
+	ZINCRBY zset x a
+	ZINCRBY zset -inf b
+	ZINCRBY set 1 a
+	ZREM zset x
+	ZREM nothing a
+	ZREM set a
+	ZPOPMIN nothing
+	ZPOPMIN zset 0
+	ZPOPMIN zset -1
+	ZPOPMAX nothing 2
+	ZPOPMAX set
+	ZMPOP 2 nothing none MIN
+	ZMPOP 1 zset MIN COUNT 0
+	ZMPOP 2 nothing set MAX
+	ZREMRANGEBYRANK zset 5 9
+	ZREMRANGEBYRANK zset a 9
+	ZREMRANGEBYSCORE zset (1 (1
+	ZREMRANGEBYSCORE nothing -inf inf
+	ZREMRANGEBYSCORE set 1 2
+	ZREMRANGEBYLEX zset + -
+	ZREMRANGEBYLEX zset a b
+	ZRANGESTORE nothing zset 5 9
+	ZRANGESTORE none set 0 -1
+	ZRANGESTORE none zset a 1
+	ZUNIONSTORE nothing 1 none
+	ZUNIONSTORE string 2 zset list
+	ZUNIONSTORE string 2 zset set WEIGHTS 1 x
+	ZINTERSTORE nothing 2 zset none
+	ZINTERSTORE string 0 zset
+	ZDIFFSTORE nothing 2 zset zset
+	ZDIFFSTORE string 1 zset WITHSCORES
 	DEL nothing none
 	UNLINK nothing
 	RENAME nothing none
@@ -623,7 +895,8 @@ const idleWrites = `
 func TestIdleWrites(t *testing.T) {
 	s := newServer()
 	c, watching := newClient(t, s), newClient(t, s)
-	for _, line := range []string{"SET string text", "SET number 5", "RPUSH list a b c"} {
+	for _, line := range []string{"SET string text", "SET number 5", "RPUSH list a b c",
+		"HSET hash f v n 5", "SADD set a b c", "ZADD zset 1 a inf b"} {
 		c.ask(line)
 	}
 	tried := make(map[*command]bool)
@@ -637,11 +910,11 @@ func TestIdleWrites(t *testing.T) {
 		}
 	}
 	for _, line := range lines {
-		watching.ask("WATCH string number list nothing none")
+		watching.ask("WATCH string number list hash set zset nothing none")
 		before, changes := contents(s.store), s.store.changes
 		reply := c.ask(line)
 		if got := contents(s.store); !reflect.DeepEqual(got, before) {
-			t.Fatalf("%s: %s\nhad  %q\nhave %q", line, reply, before, got)
+			t.Fatalf("%s: %s\nhad  %+v\nhave %+v", line, reply, before, got)
 		}
 		if s.store.changes != changes {
 			t.Errorf("%s: %s, and it counts as a change", line, reply)
@@ -776,6 +1049,258 @@ func TestEveryCommandHasAConversation(t *testing.T) {
 
 // --- conversations -----------------------------------------------------------
 
+// A conversation is a text that says what clients send and what the server must
+// answer, byte by byte; testdata has some for every command. In what goes over
+// the wire '|' is CR LF, and escapes are those of "quotes", like \xHH and \|.
+//
+//	== title             a conversation begins, with no keys and no connections
+//	== title [lite]      ... one that only Redis Lite can pass
+//	> GET a   < $1|1|    a command, its words quoted like in redis-cli, and the reply
+//	b> BLPOP q 0         the same on a connection named b; it blocks, there is no reply yet
+//	b < *2|$1|q|$1|x|    a further reply, or message, on b
+//	>> *1|$4|PING|       bytes that are sent as they stand
+//	+ 1500ms             time passes
+//	< closed             the server closes the connection
+//
+// A reply can be several. In it ? is one value of any type, and $? *? :? and so
+// on one of that type. With <~ the elements of arrays and sets may come in any
+// order, and with <~2 pairs of elements; the pairs of a map always stay together.
+// A comment begins with a # between spaces.
+var (
+	exchange = regexp.MustCompile(`^(\w*)(?:(>>?)\s*(.*?))?(?:\s*<(~?2?)\s+(.*))?$`)
+	wildcard = regexp.MustCompile(`(^|\|)([-+:$*_#,(=%~>]?\?)`)
+)
+
+const playerPatience = 5 * time.Second // for a reply, and for a command to block
+
+// A player holds conversations with the server at addr.
+type player struct {
+	addr    string
+	advance func(time.Duration) // lets time pass
+	parties map[string]*party
+}
+
+// A party is a connection of the player.
+type party struct {
+	net.Conn
+	in *reader
+}
+
+// play holds the conversations of a script, and returns a message for each
+// answer that was another than the one wanted. After an answer that cannot be
+// read, the rest of that conversation is left out.
+func play(addr string, script io.Reader, advance func(time.Duration)) (complaints []string, err error) {
+	p := &player{addr: addr, advance: advance}
+	defer p.hangUp()
+	lite, err := p.begin()
+	in, skip := bufio.NewScanner(script), false
+	for n := 1; err == nil && in.Scan(); n++ {
+		line, _, _ := strings.Cut(" "+in.Text()+" ", " # ")
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "==") {
+			lite, err = p.begin()
+			skip = strings.HasSuffix(line, "[lite]") && !lite
+		} else if line != "" && !skip {
+			said, _, _ := strings.Cut(line, " <")
+			want, got, trouble := p.step(line)
+			if skip = trouble != nil; skip {
+				got += trouble.Error()
+			}
+			if got != "" {
+				complaints = append(complaints, fmt.Sprintf("line %d: %s\n\twant %s\n\tgot  %s",
+					n, strings.TrimSpace(said), want, got))
+			}
+		}
+	}
+	return complaints, cmp.Or(err, in.Err())
+}
+
+// begin hangs up, empties the server, and tells whether it is Redis Lite.
+func (p *player) begin() (lite bool, err error) {
+	p.hangUp()
+	p.parties = make(map[string]*party)
+	if _, err = p.ask("FLUSHALL"); err != nil {
+		return false, err
+	}
+	info, err := p.ask("INFO", "server")
+	return strings.Contains(info, "redis_lite_version"), err
+}
+
+func (p *player) hangUp() {
+	for _, c := range p.parties {
+		c.Close()
+	}
+}
+
+// party returns the connection of that name, and makes it when there is none.
+func (p *player) party(name string) (*party, error) {
+	if p.parties[name] == nil {
+		socket, err := net.Dial("tcp", p.addr)
+		if err != nil {
+			return nil, err
+		}
+		p.parties[name] = &party{socket, newReader(socket)}
+	}
+	c := p.parties[name]
+	return c, c.SetDeadline(time.Now().Add(playerPatience))
+}
+
+// ask sends a command on a connection of the player's own.
+func (p *player) ask(words ...string) (string, error) {
+	c, err := p.party(" player")
+	if err != nil {
+		return "", err
+	}
+	var w writer
+	w.bulks(words)
+	if _, err := c.Write(w.buf); err != nil {
+		return "", err
+	}
+	v, err := c.in.value()
+	return v.text, err
+}
+
+// step plays one line. It returns what was answered if that is not what was
+// wanted; with an error the conversation cannot go on.
+func (p *player) step(line string) (want, got string, err error) {
+	if pause, ok := strings.CutPrefix(line, "+ "); ok {
+		d, err := time.ParseDuration(pause)
+		p.advance(d)
+		return "", "", err
+	}
+	m := exchange.FindStringSubmatch(line)
+	if m == nil || m[2]+m[5] == "" {
+		return "", "", errors.New("not a line of a conversation")
+	}
+	name, arrow, sent, order, want := m[1], m[2], m[3], m[4], m[5]
+	c, err := p.party(name)
+	if err != nil {
+		return want, "", err
+	}
+	w, words := writer{buf: toWire(sent)}, []string(nil)
+	if arrow == ">" {
+		words, _ = splitWords(sent)
+		w.buf = nil
+		w.bulks(words)
+	}
+	if _, err = c.Write(w.buf); err != nil {
+		return want, "", err
+	}
+	if want == "" {
+		return "", "", p.awaitBlock(c, words)
+	}
+	got, err = c.expect(want, len(order))
+	return want, got, err
+}
+
+// awaitBlock waits until the server says that c is blocked, if it sent a command
+// that can block: what others send next must find it waiting.
+func (p *player) awaitBlock(c *party, words []string) error {
+	if len(words) == 0 || commands[words[0]] == nil || commands[words[0]].flags&blocking == 0 {
+		return nil
+	}
+	blocked := regexp.MustCompile(" addr=" + regexp.QuoteMeta(c.LocalAddr().String()) + " .* flags=\\w*b")
+	for began := time.Now(); time.Since(began) < playerPatience; time.Sleep(time.Millisecond) {
+		clients, err := p.ask("CLIENT", "LIST")
+		if err != nil || blocked.MatchString(clients) {
+			return err
+		}
+	}
+	return errors.New("the command does not block")
+}
+
+// expect reads as many replies as want has, and returns them if they differ.
+func (c *party) expect(want string, group int) (got string, err error) {
+	if want == "closed" {
+		v, err := c.in.value()
+		if err == nil {
+			return fromWire(v), nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return "", err
+		}
+		return "", nil
+	}
+	raw, whole, same := toWire(wildcard.ReplaceAllString(want, "$1+$2")), writer{}, true
+	for wanted := newReader(bytes.NewReader(raw)); len(whole.buf) < len(raw); {
+		v, err := wanted.value()
+		whole.value(v)
+		if err != nil || !bytes.HasPrefix(raw, whole.buf) {
+			return "", errors.New("what is wanted is no reply")
+		}
+		answer, err := c.in.value()
+		if err != nil {
+			return got, err
+		}
+		got += fromWire(answer)
+		same = same && alike(v, answer, group)
+	}
+	if same {
+		got = ""
+	}
+	return got, nil
+}
+
+// alike tells whether a reply is what was wanted. The elements of arrays may come
+// in any order in groups of so many; 0 is in order.
+func alike(want, got value, group int) bool {
+	if want.kind == '+' && (want.text == "?" || want.text == string(got.kind)+"?") {
+		return true
+	}
+	if want.kind != got.kind || want.text != got.text || want.null != got.null ||
+		len(want.list) != len(got.list) {
+		return false
+	}
+	size := group
+	switch {
+	case group == 0:
+		size = max(1, len(want.list))
+	case want.kind == '%':
+		size = 2
+	}
+	each := func(a, b value) bool { return alike(a, b, group) }
+	left := slices.Collect(slices.Chunk(got.list, size))
+	for some := range slices.Chunk(want.list, size) {
+		i := slices.IndexFunc(left, func(other []value) bool { return slices.EqualFunc(some, other, each) })
+		if i < 0 {
+			return false
+		}
+		left = slices.Delete(left, i, i+1)
+	}
+	return true
+}
+
+// toWire turns the notation of conversations into bytes, and fromWire a value
+// into that notation.
+func toWire(s string) (b []byte) {
+	for len(s) > 0 {
+		c, size := unescape(s, '"')
+		if s[0] == '|' {
+			b = append(b, '\r', '\n')
+		} else {
+			b = append(b, c)
+		}
+		s = s[size:]
+	}
+	return b
+}
+
+func fromWire(v value) string {
+	var w writer
+	w.value(v)
+	var b strings.Builder
+	for _, c := range w.buf {
+		if c < ' ' || c > '~' || c == '|' || c == '\\' {
+			fmt.Fprintf(&b, "\\x%02x", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return readable.Replace(b.String())
+}
+
+var readable = strings.NewReplacer(`\x0d\x0a`, "|", `\x7c`, `\|`, `\x5c`, `\\`)
+
 var realAddr = flag.String("addr", "", "hold the conversations with this server, which loses all its keys")
 
 func TestConversations(t *testing.T) {
@@ -874,13 +1399,20 @@ func mustSave(t *testing.T, s *server, lines ...string) string {
 func TestSaveAndLoad(t *testing.T) {
 	s := atHome(t.TempDir())
 	for size := range 3 { // values that are cut into several records, or just not
-		l := new(list)
+		l, h, members, z := new(list), new(hash), new(set), new(zset)
 		for i := range 2*pieceItems + size - 1 {
-			l.push(back, strconv.Itoa(i))
+			name := strconv.Itoa(i)
+			l.push(back, name)
+			h.put(name, "value "+name)
+			members.put(name, struct{}{})
+			z.add(name, float64(i/3)/10)
 		}
-		s.store.dbs[1].set("list"+strconv.Itoa(size), "", l, 0)
+		for name, v := range map[string]container{"list": l, "hash": h, "set": members, "zset": z} {
+			s.store.dbs[1].set(name+strconv.Itoa(size), "", v, 0)
+		}
 	}
 	s.store.dbs[1].set("long", strings.Repeat("x", pieceBytes+1), nil, 0)
+	s.store.dbs[1].set("just not cut", strings.Repeat("x", pieceBytes), nil, 0)
 	mustSave(t, s,
 		`SET string text`,
 		`SET empty ""`,
@@ -890,6 +1422,9 @@ func TestSaveAndLoad(t *testing.T) {
 		`SET number -9223372036854775808`,
 		`APPEND edited abc`, `APPEND edited def`,
 		`RPUSH list a "" "\x00" a`,
+		`HSET hash field value "" "" "\x00" "\xff"`,
+		`SADD set a "" "\x00" -1`,
+		`ZADD zset inf most -inf least 0.1 b 0.1 "" -0 "\x00" 1e300 large 5e-324 small`,
 		`SET limited x PXAT 33177117420001`,
 		`RPUSH limited-list x`, `PEXPIREAT limited-list 33177117420002`,
 		`SELECT 15`,
@@ -902,7 +1437,7 @@ func TestSaveAndLoad(t *testing.T) {
 	if !reflect.DeepEqual(contents(s.store), contents(again.store)) {
 		t.Error("what came back is not what was saved") // too long to be printed
 	}
-	if n != 15 || again.saver.loaded != n {
+	if n != 28 || again.saver.loaded != n {
 		t.Errorf("%d keys came back", n)
 	}
 }
@@ -969,7 +1504,7 @@ func TestDamagedDump(t *testing.T) {
 // keys or in an error.
 func TestForgedDump(t *testing.T) {
 	s := atHome(t.TempDir())
-	path := mustSave(t, s, "SET Name John", "RPUSH list a b c")
+	path := mustSave(t, s, "SET Name John", "RPUSH list a b c", "HSET h f v", "ZADD z 1 m")
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -1056,7 +1591,7 @@ func TestSaveFails(t *testing.T) {
 func TestSaveWhileSaving(t *testing.T) {
 	s := atHome(t.TempDir())
 	c := newClient(t, s)
-	s.saver.busy.Store(true)
+	s.saver.busy.Lock()
 	for _, line := range []string{"SAVE", "BGSAVE"} {
 		if got := c.ask(line); got != "-ERR Background save already in progress|" {
 			t.Errorf("%s: %s", line, got)
@@ -1070,7 +1605,8 @@ func TestSavePoints(t *testing.T) {
 	c := newClient(t, s)
 	saves := func() int64 {
 		s.saveIfDue()
-		waitFor(t, "saving", func() int { return map[bool]int{true: 1}[s.saver.busy.Load()] }, 0)
+		s.saver.busy.Lock() // when that save has ended
+		s.saver.busy.Unlock()
 		return s.saver.saves.Load()
 	}
 	ago := func(seconds int64) { s.saver.last.Store(time.Now().Unix() - seconds) }
@@ -1106,4 +1642,47 @@ func TestShutdownSaves(t *testing.T) {
 	if n, err := atHome(s.config.get("dir")).load(); n != 1 || err != nil {
 		t.Error(n, err)
 	}
+}
+
+// --- how fast ----------------------------------------------------------------
+
+// BenchmarkLargeValue runs commands on one value with so many elements, without a
+// network. A # stands for a number below twice the size: half of them are members.
+func BenchmarkLargeValue(b *testing.B) {
+	for _, lines := range []string{"ZADD zset # #", "ZRANGE zset -10 -1", "ZRANGE zset 500 509",
+		"ZRANK zset #", "HSET hash # value", "SADD set #", "SADD set # SPOP set"} {
+		for _, size := range []int{1e3, 1e6} {
+			b.Run(fmt.Sprintf("%s/%d", lines, size), func(b *testing.B) {
+				c := largeValues(b, size)
+				var todo [4096][]string
+				for i := range todo {
+					todo[i] = strings.Fields(strings.ReplaceAll(lines, "#", strconv.Itoa(rand.IntN(2*size))))
+				}
+				for i := 0; b.Loop(); i++ {
+					words := todo[i%len(todo)]
+					if len(words) == 5 { // two commands, so that the set stays as large as it is
+						c.dispatch(words[3:])
+						words = words[:3]
+					}
+					c.dispatch(words)
+					c.out.buf = c.out.buf[:0]
+				}
+			})
+		}
+	}
+}
+
+func largeValues(b *testing.B, size int) *conn {
+	s := newServer()
+	h, members, z := new(hash), new(set), new(zset)
+	for _, i := range rand.Perm(size) {
+		name := strconv.Itoa(2 * i)
+		h.put(name, "value")
+		members.put(name, struct{}{})
+		z.add(name, float64(2*i))
+	}
+	for name, v := range map[string]container{"hash": h, "set": members, "zset": z} {
+		s.store.dbs[0].set(name, "", v, 0)
+	}
+	return newClient(b, s)
 }
