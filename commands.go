@@ -27,10 +27,9 @@ import (
 
 // A row holds each fact about a command once.
 type row struct {
-	usage   string // "GET key": the leading capitals are the name, the rest gives the arity
+	usage   string // "GET key": the leading capitals are the name, the rest gives arity and keys
 	summary string // one sentence, as COMMAND DOCS shows it
 	flags   flags
-	keys    keys
 	run     handler
 }
 
@@ -67,316 +66,263 @@ const (
 	lockRead  // runs under the read lock, though it is not readonly
 	unqueued  // runs at once even after MULTI
 
-	grow    = write | denyoom
-	anytime = loading | stale
-	session = loading | stale | noscript
+	// What often goes together.
+	grow      = write | denyoom
+	fastRead  = readonly | fast
+	fastWrite = write | fast
+	fastGrow  = grow | fast
+	anytime   = loading | stale
+	session   = anytime | noscript
+	greeting  = session | fast | allowBusy | noAuth
+)
+
+// Usages that several rows share.
+const (
+	lifetimes = "EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds"
+	when      = " [NX|XX|GT|LT]"
+	matching  = " [MATCH pattern] [COUNT count]"
+	limited   = " [LIMIT offset count]"
+	cutBy     = " [BYSCORE|BYLEX] [REV] [LIMIT offset count]"
+	weights   = " [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX]"
+	takes     = " [COUNT count]"
 )
 
 var flagNames = []string{"write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading",
 	"stale", "fast", "no_auth", "no_multi", "allow_busy", "no_async_loading", "skip_slowlog", "movablekeys"}
 
-// keys tells where the keys of a command stand among its words, the name being
-// 0: from first to last (from the end when negative) in steps; and, when count is
-// not 0, behind the word at count, as many as that word says.
-type keys struct{ first, last, step, count int }
-
-var (
-	noKeys   = keys{}
-	oneKey   = keys{1, 1, 1, 0}
-	twoKeys  = keys{1, 2, 1, 0}
-	allKeys  = keys{1, -1, 1, 0}
-	keyPairs = keys{1, -1, 2, 0}
-)
-
-// destAndNumKeys is for those that store what they make of several keys.
-var destAndNumKeys = keys{1, 1, 1, 2}
-
-// numKeys is for commands that say at word i how many keys follow.
-func numKeys(i int) keys { return keys{count: i} }
-
 var table = []group{
 	{"connection", []row{
-		{"AUTH [username] password", "Gives the password.",
-			session | fast | noAuth | allowBusy, noKeys, cmdAuth},
-		{"CLIENT GETNAME", "Returns the name of the connection.", session, noKeys, cmdClientGetName},
-		{"CLIENT ID", "Returns the number of the connection.", session, noKeys, cmdClientID},
-		{"CLIENT INFO", "Describes the connection.", session, noKeys, cmdClientInfo},
+		{"AUTH [username] password", "Gives the password.", greeting, cmdAuth},
+		{"CLIENT GETNAME", "Returns the name of the connection.", session, cmdClientGetName},
+		{"CLIENT ID", "Returns the number of the connection.", session, cmdClientID},
+		{"CLIENT INFO", "Describes the connection.", session, cmdClientInfo},
 		{"CLIENT KILL ip:port|[ID client-id]|[TYPE NORMAL|MASTER|REPLICA|PUBSUB]|[USER username]|" +
-			"[ADDR ip:port]|[LADDR ip:port]|[SKIPME YES|NO] [...]", "Disconnects clients.",
-			session | admin, noKeys, cmdClientKill},
+			"[ADDR ip:port]|[LADDR ip:port]|[SKIPME YES|NO] [...]",
+			"Disconnects clients.", session | admin, cmdClientKill},
 		{"CLIENT LIST [TYPE NORMAL|MASTER|REPLICA|PUBSUB] [ID client-id [client-id ...]]",
-			"Describes all connections.", session | admin, noKeys, cmdClientList},
-		{"CLIENT NO-EVICT ON|OFF", "Exempts the connection from eviction.",
-			session | admin, noKeys, cmdClientNoEvict},
-		{"CLIENT REPLY ON|OFF|SKIP", "Switches replies off and on.", session, noKeys, cmdClientReply},
-		{"CLIENT SETINFO lib-name|lib-ver value", "Tells which library the client uses (from Redis 7.2).",
-			session, noKeys, cmdClientSetInfo},
-		{"CLIENT SETNAME connection-name", "Gives the connection a name.", session, noKeys, cmdClientSetName},
-		{"ECHO message", "Returns the message.", anytime | fast, noKeys, cmdEcho},
+			"Describes all connections.", session | admin, cmdClientList},
+		{"CLIENT NO-EVICT ON|OFF", "Accepts what has no effect here.", session | admin, cmdClientNoEvict},
+		{"CLIENT REPLY ON|OFF|SKIP", "Switches replies off and on.", session, cmdClientReply},
+		{"CLIENT SETINFO lib-name|lib-ver value", "Names the library (from Redis 7.2).",
+			session, cmdClientSetInfo},
+		{"CLIENT SETNAME connection-name", "Gives the connection a name.", session, cmdClientSetName},
+		{"CLIENT UNBLOCK client-id [TIMEOUT|ERROR]", "Ends the waiting of a client.",
+			session | admin | lockWrite, cmdClientUnblock},
+		{"ECHO message", "Returns the message.", anytime | fast, cmdEcho},
 		{"HELLO [protover [AUTH username password] [SETNAME clientname]]", "Begins to talk in RESP 2 or 3.",
-			session | fast | noAuth | allowBusy, noKeys, cmdHello},
-		{"PING [message]", "Answers PONG, or the message.", fast, noKeys, cmdPing},
-		{"QUIT [...]", "Closes the connection.",
-			session | fast | noAuth | allowBusy | unqueued, noKeys, cmdQuit},
-		{"RESET", "Makes the connection as good as new.",
-			session | fast | noAuth | allowBusy | unqueued | lockWrite, noKeys, cmdReset},
-		{"SELECT index", "Changes the database.", anytime | fast, noKeys, cmdSelect},
+			greeting, cmdHello},
+		{"PING [message]", "Answers PONG, or the message.", fast, cmdPing},
+		{"QUIT [...]", "Closes the connection.", greeting | unqueued, cmdQuit},
+		{"RESET", "Makes the connection as good as new.", greeting | unqueued | lockWrite, cmdReset},
+		{"SELECT index", "Changes the database.", anytime | fast, cmdSelect},
 	}},
 	{"generic", []row{
-		{"COPY source destination [DB destination-db] [REPLACE]", "Copies the value of a key to a new key.",
-			grow, twoKeys, cmdCopy},
-		{"DEL key [key ...]", "Deletes keys.", write, allKeys, cmdDel},
-		{"EXISTS key [key ...]", "Counts which of the keys exist.", readonly | fast, allKeys, cmdExists},
-		{"EXPIRE key seconds [NX|XX|GT|LT]", "Sets the time to live of a key in seconds.",
-			write | fast, oneKey, expire(1000, fromNow)},
-		{"EXPIREAT key unix-time-seconds [NX|XX|GT|LT]", "Sets the deadline of a key as a Unix time.",
-			write | fast, oneKey, expire(1000, fromEpoch)},
-		{"EXPIRETIME key", "Returns the deadline of a key as a Unix time.",
-			readonly | fast, oneKey, ttl(1000, fromEpoch)},
-		{"KEYS pattern", "Returns the keys that match a pattern.", readonly, noKeys, cmdKeys},
-		{"MOVE key db", "Moves a key to another database.", write | fast, oneKey, cmdMove},
-		{"PERSIST key", "Removes the deadline of a key.", write | fast, oneKey, cmdPersist},
-		{"PEXPIRE key milliseconds [NX|XX|GT|LT]", "Sets the time to live of a key in milliseconds.",
-			write | fast, oneKey, expire(1, fromNow)},
-		{"PEXPIREAT key unix-time-milliseconds [NX|XX|GT|LT]", "Sets the deadline of a key in Unix ms.",
-			write | fast, oneKey, expire(1, fromEpoch)},
-		{"PEXPIRETIME key", "Returns the deadline of a key in Unix ms.",
-			readonly | fast, oneKey, ttl(1, fromEpoch)},
-		{"PTTL key", "Returns the time to live of a key in milliseconds.",
-			readonly | fast, oneKey, ttl(1, fromNow)},
-		{"RANDOMKEY", "Returns a random key.", readonly | lockWrite, noKeys, cmdRandomKey},
-		{"RENAME key newkey", "Renames a key, in place of any other.", write, twoKeys, rename(false)},
-		{"RENAMENX key newkey", "Renames a key if the new name is free.",
-			write | fast, twoKeys, rename(true)},
-		{"SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]", "Goes through the keys, some at a time.",
-			readonly, noKeys, cmdScan},
-		{"TOUCH key [key ...]", "Counts which of the keys exist, and marks them as used.",
-			readonly | fast, allKeys, cmdExists},
-		{"TTL key", "Returns the time to live of a key in seconds.",
-			readonly | fast, oneKey, ttl(1000, fromNow)},
-		{"TYPE key", "Returns the type of the value of a key.", readonly | fast, oneKey, cmdType},
-		{"UNLINK key [key ...]", "Deletes keys.", write | fast, allKeys, cmdDel},
+		{"COPY source destination [DB destination-db] [REPLACE]", "Copies a key.", grow, cmdCopy},
+		{"DEL key [key ...]", "Deletes keys.", write, cmdDel},
+		{"EXISTS key [key ...]", "Counts which of the keys exist.", fastRead, cmdExists},
+		{"EXPIRE key seconds" + when, "Sets the time to live.", fastWrite, expire(1000, fromNow)},
+		{"EXPIREAT key unix-time-seconds" + when, "Sets the deadline.", fastWrite, expire(1000, fromEpoch)},
+		{"EXPIRETIME key", "Returns the deadline of a key as a Unix time.", fastRead, ttl(1000, fromEpoch)},
+		{"KEYS pattern", "Returns the keys that match a pattern.", readonly, cmdKeys},
+		{"MOVE key db", "Moves a key to another database.", fastWrite, cmdMove},
+		{"PERSIST key", "Removes the deadline of a key.", fastWrite, cmdPersist},
+		{"PEXPIRE key milliseconds" + when, "Sets the time to live in ms.", fastWrite, expire(1, fromNow)},
+		{"PEXPIREAT key unix-time-milliseconds" + when, "Sets the deadline in ms.",
+			fastWrite, expire(1, fromEpoch)},
+		{"PEXPIRETIME key", "Returns the deadline of a key in Unix ms.", fastRead, ttl(1, fromEpoch)},
+		{"PTTL key", "Returns the time to live of a key in milliseconds.", fastRead, ttl(1, fromNow)},
+		{"RANDOMKEY", "Returns a random key.", readonly | lockWrite, cmdRandomKey},
+		{"RENAME key newkey", "Renames a key.", write, rename(false)},
+		{"RENAMENX key newkey", "Renames a key if the new name is free.", fastWrite, rename(true)},
+		{"SCAN cursor" + matching + " [TYPE type]", "Goes through the keys.", readonly, cmdScan},
+		{"TOUCH key [key ...]", "Counts and uses the keys that exist.", fastRead, cmdExists},
+		{"TTL key", "Returns the time to live of a key in seconds.", fastRead, ttl(1000, fromNow)},
+		{"TYPE key", "Returns the type of the value of a key.", fastRead, cmdType},
+		{"UNLINK key [key ...]", "Deletes keys.", fastWrite, cmdDel},
 	}},
 	{"string", []row{
-		{"APPEND key value", "Appends to the string at a key.", grow | fast, oneKey, cmdAppend},
-		{"DECR key", "Takes one from the integer at a key.", grow | fast, oneKey, increment(-1, false)},
-		{"DECRBY key decrement", "Subtracts from the integer at a key.", grow | fast, oneKey, increment(-1, true)},
-		{"GET key", "Returns the string at a key.", readonly | fast, oneKey, cmdGet},
-		{"GETDEL key", "Returns the string at a key and deletes it.", write | fast, oneKey, cmdGetDel},
-		{"GETEX key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]",
-			"Returns the string at a key and sets its deadline.", write | fast, oneKey, cmdGetEx},
-		{"GETRANGE key start end", "Returns a part of the string at a key.", readonly, oneKey, cmdGetRange},
-		{"GETSET key value", "Sets a key to a string and returns the old one.",
-			grow | fast, oneKey, cmdGetSet},
-		{"INCR key", "Adds one to the integer at a key.", grow | fast, oneKey, increment(+1, false)},
-		{"INCRBY key increment", "Adds to the integer at a key.", grow | fast, oneKey, increment(+1, true)},
-		{"INCRBYFLOAT key increment", "Adds to the number at a key.", grow | fast, oneKey, cmdIncrByFloat},
-		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Finds a longest common subsequence.",
-			readonly, twoKeys, cmdLCS},
-		{"MGET key [key ...]", "Returns the strings at several keys.", readonly | fast, allKeys, cmdMGet},
-		{"MSET key value [key value ...]", "Sets several keys at once.", grow, keyPairs, mset(false)},
-		{"MSETNX key value [key value ...]", "Sets several keys at once if none of them exists.",
-			grow, keyPairs, mset(true)},
-		{"PSETEX key milliseconds value", "Sets a key and its time to live in milliseconds.",
-			grow, oneKey, setWithTTL("PX")},
-		{"SET key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|" +
-			"PXAT unix-time-milliseconds|KEEPTTL]", "Sets a key to a string.",
-			grow, oneKey, cmdSet},
-		{"SETEX key seconds value", "Sets a key and its time to live in seconds.",
-			grow, oneKey, setWithTTL("EX")},
-		{"SETNX key value", "Sets a key if it does not exist.", grow | fast, oneKey, cmdSetNX},
-		{"SETRANGE key offset value", "Overwrites a part of the string at a key.", grow, oneKey, cmdSetRange},
-		{"STRLEN key", "Returns the length of the string at a key.", readonly | fast, oneKey, cmdStrLen},
-		{"SUBSTR key start end", "Returns a part of the string at a key.", readonly, oneKey, cmdGetRange},
+		{"APPEND key value", "Appends to the string at a key.", fastGrow, cmdAppend},
+		{"DECR key", "Takes one from the integer at a key.", fastGrow, increment(-1, false)},
+		{"DECRBY key decrement", "Subtracts from the integer at a key.", fastGrow, increment(-1, true)},
+		{"GET key", "Returns the string at a key.", fastRead, cmdGet},
+		{"GETDEL key", "Returns the string at a key and deletes it.", fastWrite, cmdGetDel},
+		{"GETEX key [" + lifetimes + "|PERSIST]", "Returns a string and sets its deadline.",
+			fastWrite, cmdGetEx},
+		{"GETRANGE key start end", "Returns a part of the string at a key.", readonly, cmdGetRange},
+		{"GETSET key value", "Sets a key to a string and returns the old one.", fastGrow, cmdGetSet},
+		{"INCR key", "Adds one to the integer at a key.", fastGrow, increment(+1, false)},
+		{"INCRBY key increment", "Adds to the integer at a key.", fastGrow, increment(+1, true)},
+		{"INCRBYFLOAT key increment", "Adds to the number at a key.", fastGrow, cmdIncrByFloat},
+		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Finds what two strings share.",
+			readonly, cmdLCS},
+		{"MGET key [key ...]", "Returns the strings at several keys.", fastRead, cmdMGet},
+		{"MSET key value [key value ...]", "Sets several keys at once.", grow, mset(false)},
+		{"MSETNX key value [key value ...]", "Sets several keys if none of them exists.", grow, mset(true)},
+		{"PSETEX key milliseconds value", "Sets a key and its time to live in ms.", grow, setWithTTL("PX")},
+		{"SET key value [NX|XX] [GET] [" + lifetimes + "|KEEPTTL]", "Sets a key to a string.", grow, cmdSet},
+		{"SETEX key seconds value", "Sets a key and its time to live.", grow, setWithTTL("EX")},
+		{"SETNX key value", "Sets a key if it does not exist.", fastGrow, cmdSetNX},
+		{"SETRANGE key offset value", "Overwrites a part of the string at a key.", grow, cmdSetRange},
+		{"STRLEN key", "Returns the length of the string at a key.", fastRead, cmdStrLen},
+		{"SUBSTR key start end", "Returns a part of the string at a key.", readonly, cmdGetRange},
 	}},
 	{"list", []row{
-		{"LINDEX key index", "Returns an element by its index.", readonly, oneKey, cmdLIndex},
-		{"LINSERT key BEFORE|AFTER pivot element", "Inserts an element beside another.",
-			grow, oneKey, cmdLInsert},
-		{"LLEN key", "Returns the length of a list.", readonly | fast, oneKey, length[list]},
-		{"LMOVE source destination LEFT|RIGHT LEFT|RIGHT", "Moves an element from one list to another.",
-			grow, twoKeys, cmdLMove},
+		{"BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout", "Like LMOVE, and waits for an element.",
+			grow | noscript | blocking, cmdLMove},
+		{"BLMPOP timeout numkeys key [key ...] LEFT|RIGHT" + takes, "Like LMPOP, and waits for an element.",
+			write | blocking, mpop[list]("LEFT", "RIGHT")},
+		{"BLPOP key [key ...] timeout", "Takes the first element, or waits for one.",
+			write | noscript | blocking, bpop[list](front, 2)},
+		{"BRPOP key [key ...] timeout", "Takes the last element, or waits for one.",
+			write | noscript | blocking, bpop[list](back, 2)},
+		{"BRPOPLPUSH source destination timeout", "Like RPOPLPUSH, and waits for an element.",
+			grow | noscript | blocking, cmdRPopLPush},
+		{"LINDEX key index", "Returns an element by its index.", readonly, cmdLIndex},
+		{"LINSERT key BEFORE|AFTER pivot element", "Inserts an element beside another.", grow, cmdLInsert},
+		{"LLEN key", "Returns the length of a list.", fastRead, length[list]},
+		{"LMOVE source destination LEFT|RIGHT LEFT|RIGHT", "Moves an element.", grow, cmdLMove},
 		{"LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]",
-			"Takes elements from the first list with any.", write | movable, numKeys(1), cmdLMPop},
-		{"LPOP key [count]", "Takes elements from the head of a list.", write | fast, oneKey, pop(front)},
-		{"LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]", "Finds elements of a list.",
-			readonly, oneKey, cmdLPos},
-		{"LPUSH key element [element ...]", "Adds elements to the head of a list.",
-			grow | fast, oneKey, push(front, always)},
-		{"LPUSHX key element [element ...]", "Adds elements to the head of a list that exists.",
-			grow | fast, oneKey, push(front, ifExists)},
-		{"LRANGE key start stop", "Returns a range of a list.", readonly, oneKey, cmdLRange},
-		{"LREM key count element", "Removes elements equal to one from a list.", write, oneKey, cmdLRem},
-		{"LSET key index element", "Replaces an element by its index.", grow, oneKey, cmdLSet},
-		{"LTRIM key start stop", "Keeps only a range of a list.", write, oneKey, cmdLTrim},
-		{"RPOP key [count]", "Takes elements from the tail of a list.", write | fast, oneKey, pop(back)},
-		{"RPOPLPUSH source destination", "Moves the last element of a list to the head of another.",
-			grow, twoKeys, cmdRPopLPush},
-		{"RPUSH key element [element ...]", "Adds elements to the tail of a list.",
-			grow | fast, oneKey, push(back, always)},
-		{"RPUSHX key element [element ...]", "Adds elements to the tail of a list that exists.",
-			grow | fast, oneKey, push(back, ifExists)},
+			"Takes from the first list with any.", write, mpop[list]("LEFT", "RIGHT")},
+		{"LPOP key [count]", "Takes elements from the head of a list.", fastWrite, pop(front)},
+		{"LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]", "Finds an element.",
+			readonly, cmdLPos},
+		{"LPUSH key element [element ...]", "Adds elements at the head.", fastGrow, push(front, always)},
+		{"LPUSHX key element [element ...]", "Adds them if the list exists.",
+			fastGrow, push(front, ifExists)},
+		{"LRANGE key start stop", "Returns a range of a list.", readonly, cmdLRange},
+		{"LREM key count element", "Removes elements equal to one from a list.", write, cmdLRem},
+		{"LSET key index element", "Replaces an element by its index.", grow, cmdLSet},
+		{"LTRIM key start stop", "Keeps only a range of a list.", write, cmdLTrim},
+		{"RPOP key [count]", "Takes elements from the tail of a list.", fastWrite, pop(back)},
+		{"RPOPLPUSH source destination", "Moves the last element to the head of a list.", grow, cmdRPopLPush},
+		{"RPUSH key element [element ...]", "Adds elements at the tail.", fastGrow, push(back, always)},
+		{"RPUSHX key element [element ...]", "Adds them if the list exists.", fastGrow, push(back, ifExists)},
 	}},
 	{"hash", []row{
-		{"HDEL key field [field ...]", "Removes fields from a hash.",
-			write | fast, oneKey, remove[string]("hdel")},
-		{"HEXISTS key field", "Tells whether a hash has a field.", readonly | fast, oneKey, has[string]},
-		{"HGET key field", "Returns the value of a field.", readonly | fast, oneKey, cmdHGet},
-		{"HGETALL key", "Returns all fields and values.", readonly, oneKey, hall(true, true)},
-		{"HINCRBY key field increment", "Adds to the integer in a field.", grow | fast, oneKey, cmdHIncrBy},
-		{"HINCRBYFLOAT key field increment", "Adds to the number in a field.",
-			grow | fast, oneKey, cmdHIncrByFloat},
-		{"HKEYS key", "Returns all fields.", readonly, oneKey, hall(true, false)},
-		{"HLEN key", "Counts the fields.", readonly | fast, oneKey, length[hash]},
-		{"HMGET key field [field ...]", "Returns the values of fields.",
-			readonly | fast, oneKey, lookAll(fieldsOf, putField)},
-		{"HMSET key field value [field value ...]", "Sets fields.", grow | fast, oneKey, hset(false)},
-		{"HRANDFIELD key [count [WITHVALUES]]", "Returns random fields.",
-			readonly, oneKey, random("WITHVALUES", fieldsOf, putField)},
-		{"HSCAN key cursor [MATCH pattern] [COUNT count]", "Goes through a hash, some fields at a time.",
-			readonly, oneKey, scan(fieldsOf, putField)},
-		{"HSET key field value [field value ...]", "Sets fields.", grow | fast, oneKey, hset(true)},
-		{"HSETNX key field value", "Sets a field if the hash does not have it.",
-			grow | fast, oneKey, cmdHSetNX},
-		{"HSTRLEN key field", "Returns the length of the value of a field.",
-			readonly | fast, oneKey, cmdHStrLen},
-		{"HVALS key", "Returns all values.", readonly, oneKey, hall(false, true)},
+		{"HDEL key field [field ...]", "Removes fields from a hash.", fastWrite, remove[string]("hdel")},
+		{"HEXISTS key field", "Tells whether a hash has a field.", fastRead, has[string]},
+		{"HGET key field", "Returns the value of a field.", fastRead, cmdHGet},
+		{"HGETALL key", "Returns all fields and values.", readonly, hall(true, true)},
+		{"HINCRBY key field increment", "Adds to the integer in a field.", fastGrow, cmdHIncrBy},
+		{"HINCRBYFLOAT key field increment", "Adds to the number in a field.", fastGrow, cmdHIncrByFloat},
+		{"HKEYS key", "Returns all fields.", readonly, hall(true, false)},
+		{"HLEN key", "Counts the fields.", fastRead, length[hash]},
+		{"HMGET key field [field ...]", "Returns the values of fields.", fastRead, lookAll(fieldsOf)},
+		{"HMSET key field value [field value ...]", "Sets fields.", fastGrow, hset(false)},
+		{"HRANDFIELD key [count [WITHVALUES]]", "Returns random fields.", readonly, random(fieldsOf)},
+		{"HSCAN key cursor" + matching, "Goes through the fields.", readonly, scan(fieldsOf)},
+		{"HSET key field value [field value ...]", "Sets fields.", fastGrow, hset(true)},
+		{"HSETNX key field value", "Sets a field if the hash does not have it.", fastGrow, cmdHSetNX},
+		{"HSTRLEN key field", "Returns the length of the value of a field.", fastRead, cmdHStrLen},
+		{"HVALS key", "Returns all values.", readonly, hall(false, true)},
 	}},
 	{"set", []row{
-		{"SADD key member [member ...]", "Adds members to a set.", grow | fast, oneKey, cmdSAdd},
-		{"SCARD key", "Counts the members.", readonly | fast, oneKey, length[set]},
-		{"SDIFF key [key ...]", "Subtracts the other sets from the first.",
-			readonly, allKeys, algebra(difference, false)},
-		{"SDIFFSTORE destination key [key ...]", "Subtracts sets and stores the result.",
-			grow, allKeys, algebra(difference, true)},
-		{"SINTER key [key ...]", "Intersects sets.", readonly, allKeys, algebra(intersection, false)},
-		{"SINTERCARD numkeys key [key ...] [LIMIT limit]", "Counts the members that sets have in common.",
-			readonly | movable, numKeys(1), cmdSInterCard},
-		{"SINTERSTORE destination key [key ...]", "Intersects sets and stores the result.",
-			grow, allKeys, algebra(intersection, true)},
-		{"SISMEMBER key member", "Tells whether a set has a member.", readonly | fast, oneKey, has[struct{}]},
-		{"SMEMBERS key", "Returns all members.", readonly, oneKey, cmdSMembers},
-		{"SMISMEMBER key member [member ...]", "Tells which members a set has.",
-			readonly | fast, oneKey, lookAll(membersOf, putIsThere)},
-		{"SMOVE source destination member", "Moves a member to another set.",
-			write | fast, twoKeys, cmdSMove},
-		{"SPOP key [count]", "Takes random members.", write | fast, oneKey, cmdSPop},
-		{"SRANDMEMBER key [count]", "Returns random members.", readonly, oneKey, random("", membersOf, nil)},
-		{"SREM key member [member ...]", "Removes members from a set.",
-			write | fast, oneKey, remove[struct{}]("srem")},
-		{"SSCAN key cursor [MATCH pattern] [COUNT count]", "Goes through a set, some members at a time.",
-			readonly, oneKey, scan(membersOf, nil)},
-		{"SUNION key [key ...]", "Unites sets.", readonly, allKeys, algebra(union, false)},
-		{"SUNIONSTORE destination key [key ...]", "Unites sets and stores the result.",
-			grow, allKeys, algebra(union, true)},
+		{"SADD key member [member ...]", "Adds members to a set.", fastGrow, cmdSAdd},
+		{"SCARD key", "Counts the members.", fastRead, length[set]},
+		{"SDIFF key [key ...]", "Subtracts the others from the first.", readonly, algebra(difference)},
+		{"SDIFFSTORE destination key [key ...]", "Stores what SDIFF returns.", grow, algebra(difference)},
+		{"SINTER key [key ...]", "Intersects sets.", readonly, algebra(intersection)},
+		{"SINTERCARD numkeys key [key ...] [LIMIT limit]", "Counts what SINTER returns.",
+			readonly, cmdSInterCard},
+		{"SINTERSTORE destination key [key ...]", "Stores what SINTER returns.", grow, algebra(intersection)},
+		{"SISMEMBER key member", "Tells whether a set has a member.", fastRead, has[struct{}]},
+		{"SMEMBERS key", "Returns all members.", readonly, cmdSMembers},
+		{"SMISMEMBER key member [member ...]", "Tells which are members.", fastRead, lookAll(membersOf)},
+		{"SMOVE source destination member", "Moves a member to another set.", fastWrite, cmdSMove},
+		{"SPOP key [count]", "Takes random members.", fastWrite, cmdSPop},
+		{"SRANDMEMBER key [count]", "Returns random members.", readonly, random(membersOf)},
+		{"SREM key member [member ...]", "Removes members.", fastWrite, remove[struct{}]("srem")},
+		{"SSCAN key cursor" + matching, "Goes through the members.", readonly, scan(membersOf)},
+		{"SUNION key [key ...]", "Unites sets.", readonly, algebra(union)},
+		{"SUNIONSTORE destination key [key ...]", "Stores what SUNION returns.", grow, algebra(union)},
 	}},
 	{"sorted-set", []row{
-		{"ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]",
-			"Adds members or changes their scores.", grow | fast, oneKey, cmdZAdd},
-		{"ZCARD key", "Counts the members.", readonly | fast, oneKey, length[zset]},
-		{"ZCOUNT key min max", "Counts the members in a range of scores.",
-			readonly | fast, oneKey, zcount(byScore)},
-		{"ZDIFF numkeys key [key ...] [WITHSCORES]", "Subtracts the other sorted sets from the first.",
-			readonly | movable, numKeys(1), zalgebra(difference, false)},
-		{"ZDIFFSTORE destination numkeys key [key ...]", "Subtracts sorted sets and stores the result.",
-			grow | movable, destAndNumKeys, zalgebra(difference, true)},
-		{"ZINCRBY key increment member", "Adds to the score of a member.", grow | fast, oneKey, cmdZIncrBy},
-		{"ZINTER numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX] [WITHSCORES]",
-			"Intersects sorted sets.", readonly | movable, numKeys(1), zalgebra(intersection, false)},
-		{"ZINTERCARD numkeys key [key ...] [LIMIT limit]",
-			"Counts the members that sorted sets have in common.",
-			readonly | movable, numKeys(1), cmdZInterCard},
-		{"ZINTERSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] " +
-			"[AGGREGATE SUM|MIN|MAX]", "Intersects sorted sets and stores the result.",
-			grow | movable, destAndNumKeys, zalgebra(intersection, true)},
-		{"ZLEXCOUNT key min max", "Counts the members in a range of names.",
-			readonly | fast, oneKey, zcount(byLex)},
+		{"BZMPOP timeout numkeys key [key ...] MIN|MAX" + takes, "Like ZMPOP, and waits for a member.",
+			write | blocking, mpop[zset]("MIN", "MAX")},
+		{"BZPOPMAX key [key ...] timeout", "Takes the highest member, or waits for one.",
+			fastWrite | noscript | blocking, bpop[zset](back, 3)},
+		{"BZPOPMIN key [key ...] timeout", "Takes the lowest member, or waits for one.",
+			fastWrite | noscript | blocking, bpop[zset](front, 3)},
+		{"ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]", "Sets scores of members.",
+			fastGrow, cmdZAdd},
+		{"ZCARD key", "Counts the members.", fastRead, length[zset]},
+		{"ZCOUNT key min max", "Counts a range by score.", fastRead, zcount(byScore)},
+		{"ZDIFF numkeys key [key ...] [WITHSCORES]", "Subtracts the others from the first.",
+			readonly, zalgebra(difference)},
+		{"ZDIFFSTORE destination numkeys key [key ...]", "Stores what ZDIFF returns.",
+			grow, zalgebra(difference)},
+		{"ZINCRBY key increment member", "Adds to the score of a member.", fastGrow, cmdZIncrBy},
+		{"ZINTER numkeys key [key ...]" + weights + " [WITHSCORES]", "Intersects sorted sets.",
+			readonly, zalgebra(intersection)},
+		{"ZINTERCARD numkeys key [key ...] [LIMIT limit]", "Counts what ZINTER returns.",
+			readonly, cmdZInterCard},
+		{"ZINTERSTORE destination numkeys key [key ...]" + weights, "Stores what ZINTER returns.",
+			grow, zalgebra(intersection)},
+		{"ZLEXCOUNT key min max", "Counts a range by name.", fastRead, zcount(byLex)},
 		{"ZMPOP numkeys key [key ...] MIN|MAX [COUNT count]",
-			"Takes members from the first sorted set that has any.", write | movable, numKeys(1), cmdZMPop},
-		{"ZMSCORE key member [member ...]", "Returns the scores of members.",
-			readonly | fast, oneKey, lookAll(scoresOf, putScore)},
-		{"ZPOPMAX key [count]", "Takes the members with the highest scores.",
-			write | fast, oneKey, zpop(back)},
-		{"ZPOPMIN key [count]", "Takes the members with the lowest scores.",
-			write | fast, oneKey, zpop(front)},
-		{"ZRANDMEMBER key [count [WITHSCORES]]", "Returns random members.",
-			readonly, oneKey, random("WITHSCORES", scoresOf, putScore)},
-		{"ZRANGE key start stop [BYSCORE|BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
-			"Returns a range of members.", readonly, oneKey, zrange(byRank, false, true, false)},
-		{"ZRANGEBYLEX key min max [LIMIT offset count]", "Returns the members in a range of names.",
-			readonly, oneKey, zrange(byLex, false, false, false)},
-		{"ZRANGEBYSCORE key min max [WITHSCORES] [LIMIT offset count]",
-			"Returns the members in a range of scores.",
-			readonly, oneKey, zrange(byScore, false, false, false)},
-		{"ZRANGESTORE dst src min max [BYSCORE|BYLEX] [REV] [LIMIT offset count]",
-			"Stores a range of members.", grow, twoKeys, zrange(byRank, false, true, true)},
-		{"ZRANK key member", "Returns the rank of a member, the lowest being 0.",
-			readonly | fast, oneKey, zrank(false)},
-		{"ZREM key member [member ...]", "Removes members.", write | fast, oneKey, cmdZRem},
-		{"ZREMRANGEBYLEX key min max", "Removes the members in a range of names.",
-			write, oneKey, zremrange(byLex)},
-		{"ZREMRANGEBYRANK key start stop", "Removes the members in a range of ranks.",
-			write, oneKey, zremrange(byRank)},
-		{"ZREMRANGEBYSCORE key min max", "Removes the members in a range of scores.",
-			write, oneKey, zremrange(byScore)},
-		{"ZREVRANGE key start stop [WITHSCORES]", "Returns a range of members, from the highest score down.",
-			readonly, oneKey, zrange(byRank, true, false, false)},
-		{"ZREVRANGEBYLEX key max min [LIMIT offset count]",
-			"Returns the members in a range of names, backwards.",
-			readonly, oneKey, zrange(byLex, true, false, false)},
-		{"ZREVRANGEBYSCORE key max min [WITHSCORES] [LIMIT offset count]",
-			"Returns the members in a range of scores, backwards.",
-			readonly, oneKey, zrange(byScore, true, false, false)},
-		{"ZREVRANK key member", "Returns the rank of a member, the highest being 0.",
-			readonly | fast, oneKey, zrank(true)},
-		{"ZSCAN key cursor [MATCH pattern] [COUNT count]",
-			"Goes through a sorted set, some members at a time.",
-			readonly, oneKey, scan(scoresOf, putPlainScore)},
-		{"ZSCORE key member", "Returns the score of a member.", readonly | fast, oneKey, cmdZScore},
-		{"ZUNION numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX] [WITHSCORES]",
-			"Unites sorted sets.", readonly | movable, numKeys(1), zalgebra(union, false)},
-		{"ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] " +
-			"[AGGREGATE SUM|MIN|MAX]", "Unites sorted sets and stores the result.",
-			grow | movable, destAndNumKeys, zalgebra(union, true)},
+			"Takes from the first set with any.", write, mpop[zset]("MIN", "MAX")},
+		{"ZMSCORE key member [member ...]", "Returns scores of members.", fastRead, lookAll(scoresOf)},
+		{"ZPOPMAX key [count]", "Takes the members with the highest scores.", fastWrite, zpop(back)},
+		{"ZPOPMIN key [count]", "Takes the members with the lowest scores.", fastWrite, zpop(front)},
+		{"ZRANDMEMBER key [count [WITHSCORES]]", "Returns random members.", readonly, random(scoresOf)},
+		{"ZRANGE key start stop" + cutBy + " [WITHSCORES]",
+			"Returns a range of members.", readonly, cmdZRange},
+		{"ZRANGEBYLEX key min max" + limited, "Returns a range by name.", readonly, zrange(byLex, false)},
+		{"ZRANGEBYSCORE key min max [WITHSCORES]" + limited, "Returns a range by score.",
+			readonly, zrange(byScore, false)},
+		{"ZRANGESTORE dst src min max" + cutBy, "Stores what ZRANGE returns.", grow, cmdZRange},
+		{"ZRANK key member", "Returns the rank of a member, the lowest being 0.", fastRead, zrank(false)},
+		{"ZREM key member [member ...]", "Removes members.", fastWrite, cmdZRem},
+		{"ZREMRANGEBYLEX key min max", "Removes a range by name.", write, zremrange(byLex)},
+		{"ZREMRANGEBYRANK key start stop", "Removes a range by rank.", write, zremrange(byRank)},
+		{"ZREMRANGEBYSCORE key min max", "Removes a range by score.", write, zremrange(byScore)},
+		{"ZREVRANGE key start stop [WITHSCORES]", "Returns a range, downwards.",
+			readonly, zrange(byRank, true)},
+		{"ZREVRANGEBYLEX key max min" + limited, "Returns a range by name, downwards.",
+			readonly, zrange(byLex, true)},
+		{"ZREVRANGEBYSCORE key max min [WITHSCORES]" + limited,
+			"Returns a range by score, downwards.", readonly, zrange(byScore, true)},
+		{"ZREVRANK key member", "Returns the rank of a member, the highest being 0.", fastRead, zrank(true)},
+		{"ZSCAN key cursor" + matching, "Goes through the members.", readonly, scan(scoresOf)},
+		{"ZSCORE key member", "Returns the score of a member.", fastRead, cmdZScore},
+		{"ZUNION numkeys key [key ...]" + weights + " [WITHSCORES]", "Unites sorted sets.",
+			readonly, zalgebra(union)},
+		{"ZUNIONSTORE destination numkeys key [key ...]" + weights, "Stores what ZUNION returns.",
+			grow, zalgebra(union)},
 	}},
 	{"transactions", []row{
-		{"DISCARD", "Forgets the commands since MULTI.",
-			session | fast | allowBusy | unqueued | lockWrite, noKeys, cmdDiscard},
-		{"EXEC", "Runs the commands since MULTI, all at once.",
-			session | skipSlowlog | unqueued | lockWrite, noKeys, cmdExec},
-		{"MULTI", "Begins a transaction.", session | fast | allowBusy | unqueued, noKeys, cmdMulti},
-		{"UNWATCH", "Watches nothing any more.", session | fast | allowBusy | lockWrite, noKeys, cmdUnwatch},
-		{"WATCH key [key ...]", "Makes the next EXEC fail if a key changes before.",
-			session | fast | allowBusy | unqueued | lockWrite, allKeys, cmdWatch},
+		{"DISCARD", "Forgets what was queued.",
+			session | fast | allowBusy | unqueued | lockWrite, cmdDiscard},
+		{"EXEC", "Runs what was queued.", session | skipSlowlog | unqueued | lockWrite, cmdExec},
+		{"MULTI", "Begins a transaction.", session | fast | allowBusy | unqueued, cmdMulti},
+		{"UNWATCH", "Watches nothing any more.", session | fast | allowBusy | lockWrite, cmdUnwatch},
+		{"WATCH key [key ...]", "Makes EXEC fail if a key changes.",
+			session | fast | allowBusy | unqueued | lockWrite, cmdWatch},
 	}},
 	{"server", []row{
-		{"BGSAVE [SCHEDULE]", "Saves the keyspace in the background.",
-			admin | noscript | noAsyncLoading, noKeys, cmdBGSave},
-		{"CLUSTER subcommand [argument ...]", "Says that this is no cluster.", anytime, noKeys, cmdCluster},
-		{"COMMAND [...]", "Describes all commands.", anytime, noKeys, cmdCommandInfo},
-		{"COMMAND COUNT", "Counts the commands.", anytime, noKeys, cmdCommandCount},
-		{"COMMAND DOCS [command-name [command-name ...]]", "Documents commands.",
-			anytime, noKeys, cmdCommandDocs},
-		{"COMMAND GETKEYS command arg [arg ...]", "Finds the keys in a command.",
-			anytime, noKeys, cmdCommandGetKeys},
-		{"COMMAND INFO [command-name [command-name ...]]", "Describes commands.",
-			anytime, noKeys, cmdCommandInfo},
+		{"BGSAVE [SCHEDULE]", "Saves in the background.", admin | noscript | noAsyncLoading, cmdBGSave},
+		{"CLUSTER subcommand [argument ...]", "Says that this is no cluster.", anytime, cmdCluster},
+		{"COMMAND [...]", "Describes all commands.", anytime, cmdCommandInfo},
+		{"COMMAND COUNT", "Counts the commands.", anytime, cmdCommandCount},
+		{"COMMAND DOCS [command-name [command-name ...]]", "Documents commands.", anytime, cmdCommandDocs},
+		{"COMMAND GETKEYS command arg [arg ...]", "Finds the keys in a command.", anytime, cmdCommandGetKeys},
+		{"COMMAND INFO [command-name [command-name ...]]", "Describes commands.", anytime, cmdCommandInfo},
 		{"COMMAND LIST [FILTERBY MODULE module-name|ACLCAT category|PATTERN pattern]", "Names the commands.",
-			anytime, noKeys, cmdCommandList},
-		{"CONFIG GET parameter [parameter ...]", "Returns settings.", session | admin, noKeys, cmdConfigGet},
-		{"CONFIG RESETSTAT", "Sets the counters of INFO to 0.", session | admin, noKeys, cmdConfigResetStat},
+			anytime, cmdCommandList},
+		{"CONFIG GET parameter [parameter ...]", "Returns settings.", session | admin, cmdConfigGet},
+		{"CONFIG RESETSTAT", "Sets the counters of INFO to 0.", session | admin, cmdConfigResetStat},
 		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.",
-			session | admin, noKeys, cmdConfigSet},
-		{"DBSIZE", "Counts the keys of the database.", readonly | fast, noKeys, cmdDBSize},
-		{"FLUSHALL [ASYNC|SYNC]", "Deletes all keys of all databases.", write, noKeys, flush(true)},
-		{"FLUSHDB [ASYNC|SYNC]", "Deletes all keys of the database.", write, noKeys, flush(false)},
-		{"INFO [section [section ...]]", "Tells about the server.", anytime | lockRead, noKeys, cmdInfo},
-		{"LASTSAVE", "Returns the Unix time of the last save.", anytime | fast, noKeys, cmdLastSave},
-		{"SAVE", "Saves the keyspace.", admin | noscript | noAsyncLoading | noMulti, noKeys, cmdSave},
-		{"SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]", "Saves the keyspace and stops the server.",
-			session | admin | allowBusy | noMulti, noKeys, cmdShutdown},
-		{"SWAPDB index1 index2", "Exchanges the keys of two databases.", write | fast, noKeys, cmdSwapDB},
-		{"TIME", "Returns the Unix time in seconds, and the microseconds.", anytime | fast, noKeys, cmdTime},
+			session | admin, cmdConfigSet},
+		{"DBSIZE", "Counts the keys of the database.", fastRead, cmdDBSize},
+		{"FLUSHALL [ASYNC|SYNC]", "Deletes all keys of all databases.", write, flush(true)},
+		{"FLUSHDB [ASYNC|SYNC]", "Deletes all keys of the database.", write, flush(false)},
+		{"INFO [section [section ...]]", "Tells about the server.", anytime | lockRead, cmdInfo},
+		{"LASTSAVE", "Returns the Unix time of the last save.", anytime | fast, cmdLastSave},
+		{"SAVE", "Saves the keyspace.", admin | noscript | noAsyncLoading | noMulti, cmdSave},
+		{"SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]", "Stops the server.",
+			session | admin | allowBusy | noMulti, cmdShutdown},
+		{"SWAPDB index1 index2", "Exchanges the keys of two databases.", fastWrite, cmdSwapDB},
+		{"TIME", "Returns the Unix time in seconds, and the microseconds.", anytime | fast, cmdTime},
 	}},
 }
 
@@ -386,7 +332,8 @@ type command struct {
 	name  string // "get", or "client|list" for a subcommand
 	named int    // words of the name
 	group string
-	arity int                 // words it takes, its name included; -n means n or more
+	arity int // words it takes, its name included; -n means n or more
+	keys  keys
 	subs  map[string]*command // by the second word, for those that have subcommands
 	calls atomic.Int64
 	usec  atomic.Int64
@@ -402,21 +349,21 @@ func init() {
 	for _, g := range table {
 		for _, row := range g.rows {
 			c := &command{row: row, group: g.name}
-			names, arity := parseUsage(row.usage)
-			c.name, c.named, c.arity = strings.ToLower(strings.Join(names, "|")), len(names), arity
-			if len(names) == 1 {
-				register(commands, names[0], c)
-				continue
+			names := c.parseUsage()
+			c.name, c.named = strings.ToLower(strings.Join(names, "|")), len(names)
+			siblings := commands
+			if len(names) > 1 {
+				parent := commands[names[0]]
+				if parent == nil {
+					parent = &command{name: strings.ToLower(names[0]), named: 1, group: g.name, arity: -2}
+					register(commands, names[0], parent)
+				}
+				if parent.subs == nil {
+					parent.subs = make(map[string]*command)
+				}
+				siblings = parent.subs
 			}
-			parent := commands[names[0]]
-			if parent == nil {
-				parent = &command{name: strings.ToLower(names[0]), named: 1, group: g.name, arity: -2}
-				register(commands, names[0], parent)
-			}
-			if parent.subs == nil {
-				parent.subs = make(map[string]*command)
-			}
-			register(parent.subs, names[1], c)
+			register(siblings, names[len(names)-1], c)
 		}
 	}
 }
@@ -425,25 +372,43 @@ func register(m map[string]*command, name string, c *command) {
 	m[name], m[strings.ToLower(name)] = c, c
 }
 
-// parseUsage returns the name of a command in its words, and its arity.
-func parseUsage(usage string) (name []string, arity int) {
-	words := strings.Fields(usage)
-	for len(name) < len(words) && words[len(name)] == strings.ToUpper(words[len(name)]) &&
-		!strings.ContainsAny(words[len(name)], "[|") {
-		name = append(name, words[len(name)])
-	}
-	depth, open := 0, false
-	for _, w := range words {
-		if depth == 0 && w[0] != '[' {
-			arity++
+// keys tells where the keys of a command stand among its words, the name being
+// 0: from first to last (from the end when negative) in steps; and, when count is
+// not 0, behind the word at count, as many as that word says.
+type keys struct{ first, last, step, count int }
+
+// parseUsage reads arity and keys off the usage, and returns the words of the name.
+// What stands in brackets may be left out; [key ...] repeats what stands before it.
+func (c *command) parseUsage() (name []string) {
+	depth, k := 0, &c.keys
+	for i, word := range strings.Fields(c.usage) {
+		isKey := k.count == 0 && argumentKind(strings.Trim(word, "[]")) == "key"
+		switch mandatory := depth == 0 && word[0] != '['; {
+		case len(name) == i && mandatory && word == strings.ToUpper(word) && !strings.Contains(word, "|"):
+			name = append(name, word)
+		case mandatory && word == "numkeys":
+			k.count = c.arity
+		case mandatory && isKey && k.first == 0:
+			*k = keys{c.arity, c.arity, 1, 0}
+		case mandatory && isKey:
+			k.last = c.arity
+		case mandatory && k.last < 0: // it stands behind the last key
+			k.last--
+		case depth == 0 && isKey:
+			k.last, k.step = -1, c.arity-k.last
 		}
-		depth += strings.Count(w, "[") - strings.Count(w, "]")
-		open = open || strings.Contains(w, "]")
+		if depth == 0 && word[0] != '[' {
+			c.arity++
+		}
+		depth += strings.Count(word, "[") - strings.Count(word, "]")
 	}
-	if open {
-		arity = -arity
+	if strings.Contains(c.usage, "[") {
+		c.arity = -c.arity
 	}
-	return name, arity
+	if k.count > 0 {
+		c.flags |= movable
+	}
+	return name
 }
 
 // lookup finds the command that words ask for. If there is none it returns
@@ -525,6 +490,9 @@ type request struct {
 	pos   int      // the next to read
 	now   int64    // Unix time in ms at which the command runs
 	edits []edited // containers given out by edit
+
+	nested bool   // within EXEC
+	ready  string // the key that was filled, when a command that blocked runs again
 }
 
 // edited is a container that the handler is about to change.
@@ -539,10 +507,10 @@ type replyError string
 
 func fail(e replyError) { panic(e) }
 
-// must throws a syntax error unless ok.
-func must(ok bool) {
-	if !ok {
-		fail(errSyntax)
+// failIf throws e when something is wrong.
+func failIf(wrong bool, e replyError) {
+	if wrong {
+		panic(e)
 	}
 }
 
@@ -618,14 +586,12 @@ func (r *request) call(w *writer) {
 // more tells whether there are arguments that were not read yet.
 func (r *request) more() bool { return r.pos < len(r.words) }
 
-// left returns how many arguments were not read yet.
+// left returns how many of them there are.
 func (r *request) left() int { return len(r.words) - r.pos }
 
 // next returns the next argument. An option that ends too early is a syntax error.
 func (r *request) next() string {
-	if !r.more() {
-		fail(errSyntax)
-	}
+	failIf(!r.more(), errSyntax)
 	r.pos++
 	return r.words[r.pos-1]
 }
@@ -657,9 +623,7 @@ func (r *request) options(known ...any) {
 	for r.more() {
 		word := r.option()
 		i := slices.Index(known, any(word))
-		if i < 0 {
-			fail(errSyntax)
-		}
+		failIf(i < 0, errSyntax)
 		switch to := known[i+1].(type) {
 		case *bool:
 			*to = true
@@ -674,27 +638,26 @@ func (r *request) options(known ...any) {
 }
 
 // end throws a syntax error when arguments are left over.
-func (r *request) end() {
-	if r.more() {
-		fail(errSyntax)
-	}
-}
+func (r *request) end() { failIf(r.more(), errSyntax) }
 
 // pairs returns all arguments left, which must be pairs.
 func (r *request) pairs() []string {
-	if r.left()%2 != 0 {
+	r.failArity(r.left()%2 != 0)
+	return r.rest()
+}
+
+// failArity throws what a command says to too few or too many arguments.
+func (r *request) failArity(wrong bool) {
+	if wrong {
 		fail(errArity(r.cmd.name))
 	}
-	return r.rest()
 }
 
 func (r *request) int() int64 { return toInt(r.next()) }
 
 func toInt(s string) int64 {
 	n, ok := parseInt(s)
-	if !ok {
-		fail(errNotInt)
-	}
+	failIf(!ok, errNotInt)
 	return n
 }
 
@@ -712,25 +675,23 @@ func (r *request) lastCount() (count int, given bool) {
 	panic(errSyntax)
 }
 
-// atLeastOne reads a number that must be positive.
-func (r *request) atLeastOne(e replyError) int { return r.atLeast(1, e) }
-
 // atLeast reads a number that must not be less than low, else e is thrown, also
 // when it is none.
 func (r *request) atLeast(low int64, e replyError) int {
 	n, ok := parseInt(r.next())
-	if !ok || n < low {
-		fail(e)
-	}
+	failIf(!ok || n < low, e)
 	return int(min(n, math.MaxInt))
 }
 
 // keysAfterCount reads the number of keys and then the keys.
 func (r *request) keysAfterCount(tooFew replyError) []string {
-	n := r.atLeastOne(errNumKeys)
-	if n > r.left() {
-		fail(tooFew)
-	}
+	n := r.atLeast(1, errNumKeys)
+	failIf(n > r.left(), tooFew)
+	return r.several(n)
+}
+
+// several returns the next n arguments, which there are.
+func (r *request) several(n int) []string {
 	r.pos += n
 	return r.words[r.pos-n : r.pos]
 }
@@ -738,9 +699,7 @@ func (r *request) keysAfterCount(tooFew replyError) []string {
 // oneOf reads one of some words, and returns which.
 func (r *request) oneOf(words ...string) int {
 	i := slices.Index(words, r.option())
-	if i < 0 {
-		fail(errSyntax)
-	}
+	failIf(i < 0, errSyntax)
 	return i
 }
 
@@ -750,12 +709,8 @@ func (r *request) side() end { return end(r.oneOf("LEFT", "RIGHT")) }
 // dbIndex reads the number of a database.
 func (r *request) dbIndex(notInt replyError) *db {
 	n, ok := parseInt(r.next())
-	if !ok {
-		fail(notInt)
-	}
-	if n < 0 || n >= databases {
-		fail(errDBIndex)
-	}
+	failIf(!ok, notInt)
+	failIf(n < 0 || n >= databases, errDBIndex)
 	return r.store.dbs[n]
 }
 
@@ -792,11 +747,7 @@ func (c *command) locks() flags {
 // stringItem returns the item at key, which must be a string, or nil.
 func (r *request) stringItem(key string) *item {
 	it := r.find(key)
-	if it != nil && it.object != nil {
-		if _, ok := it.object.(*buffer); !ok {
-			fail(errWrongType)
-		}
-	}
+	failIf(it != nil && it.object != nil && it.typeName() != "string", errWrongType)
 	return it
 }
 
@@ -821,9 +772,7 @@ func lookFor[T any, P pointer[T]](r *request, key string) (p P, stored bool) {
 		return new(T), false
 	}
 	p, ok := it.object.(P)
-	if !ok {
-		fail(errWrongType)
-	}
+	failIf(!ok, errWrongType)
 	return p, true
 }
 
@@ -875,17 +824,16 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 	}
 	r.store.changes += int64(n)
 	d.touched(key)
+	r.store.signal(d, key)
 }
 
 // --- connection --------------------------------------------------------------
 
 func cmdPing(w *writer, r *request) {
-	switch {
-	case r.left() > 1:
-		fail(errArity("ping"))
-	case r.more():
+	r.failArity(r.left() > 1)
+	if r.more() {
 		w.bulk(r.next())
-	default:
+	} else {
 		w.simple("PONG")
 	}
 }
@@ -915,9 +863,7 @@ func cmdReset(w *writer, r *request) {
 // authenticate checks a user and a password. There is one user, the default one.
 func (r *request) authenticate(user, password string) {
 	required := r.server.config.get("requirepass")
-	if user != "default" || required != "" && password != required {
-		fail(errWrongPass)
-	}
+	failIf(user != "default" || required != "" && password != required, errWrongPass)
 	r.in.guest = false
 }
 
@@ -940,12 +886,8 @@ func cmdHello(w *writer, r *request) {
 	dialect := int64(0)
 	if r.more() {
 		n, ok := parseInt(r.next())
-		if !ok {
-			fail("ERR Protocol version is not an integer or out of range")
-		}
-		if n < 2 || n > 3 {
-			fail("NOPROTO unsupported protocol version")
-		}
+		failIf(!ok, "ERR Protocol version is not an integer or out of range")
+		failIf(n < 2 || n > 3, "NOPROTO unsupported protocol version")
 		dialect = n
 	}
 	for r.more() {
@@ -978,9 +920,7 @@ func isLabel(s string) bool {
 }
 
 func (r *request) setName(name string) {
-	if !isLabel(name) {
-		fail("ERR Client names cannot contain spaces, newlines or special characters.")
-	}
+	failIf(!isLabel(name), "ERR Client names cannot contain spaces, newlines or special characters.")
 	r.setShared(func() { r.name = name })
 }
 
@@ -1060,9 +1000,7 @@ func cmdClientList(w *writer, r *request) {
 		r.pos--
 		for _, s := range r.rest() {
 			id, ok := parseInt(s)
-			if !ok {
-				fail("ERR Invalid client ID")
-			}
+			failIf(!ok, "ERR Invalid client ID")
 			f.ids = append(f.ids, id)
 		}
 	})
@@ -1083,9 +1021,7 @@ func cmdClientKill(w *writer, r *request) {
 	}
 	r.options("TYPE", func() { f.kind = r.clientType() }, "ADDR", &f.addr, "LADDR", &f.laddr, "ID", func() {
 		id, ok := parseInt(r.next())
-		if !ok || id < 1 {
-			fail("ERR client-id should be greater than 0")
-		}
+		failIf(!ok || id < 1, "ERR client-id should be greater than 0")
 		f.ids = []int64{id}
 	}, "USER", func() {
 		if user := r.next(); user != "default" {
@@ -1107,6 +1043,26 @@ func cmdClientKill(w *writer, r *request) {
 	default:
 		fail("ERR No such client")
 	}
+}
+
+func cmdClientUnblock(w *writer, r *request) {
+	id, byError := r.int(), false
+	if r.more() {
+		byError = r.oneOf("TIMEOUT", "ERROR") == 1
+	}
+	done := false
+	for _, c := range r.server.allClients() {
+		if c.id == id {
+			done = c.unblock(func() {
+				if byError {
+					c.out.err("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+				} else {
+					c.out.nullArray()
+				}
+			})
+		}
+	}
+	w.bit(done)
 }
 
 // kill disconnects a client; the one who asks first gets the reply.
@@ -1158,15 +1114,13 @@ const (
 
 // deadline turns n, in units of so many ms from a base, into Unix ms.
 func (r *request) deadline(n, unit int64, from base) int64 {
-	if n > math.MaxInt64/unit || n < math.MinInt64/unit {
-		fail(errExpireTime(r.cmd.name))
-	}
-	n *= unit
-	if from == fromNow {
-		if n > math.MaxInt64-r.now {
-			fail(errExpireTime(r.cmd.name))
-		}
+	wrong := n > math.MaxInt64/unit || n < math.MinInt64/unit
+	if n *= unit; from == fromNow {
+		wrong = wrong || n > math.MaxInt64-r.now
 		n += r.now
+	}
+	if wrong {
+		fail(errExpireTime(r.cmd.name))
 	}
 	return n
 }
@@ -1182,12 +1136,8 @@ func expire(unit int64, from base) handler {
 			}
 		}
 		r.options("NX", &nx, "XX", &xx, "GT", &gt, "LT", &lt)
-		if nx && (xx || gt || lt) {
-			fail("ERR NX and XX, GT or LT options at the same time are not compatible")
-		}
-		if gt && lt {
-			fail("ERR GT and LT options at the same time are not compatible")
-		}
+		failIf(nx && (xx || gt || lt), "ERR NX and XX, GT or LT options at the same time are not compatible")
+		failIf(gt && lt, "ERR GT and LT options at the same time are not compatible")
 		at := r.deadline(toInt(when), unit, from)
 		if r.find(key) == nil {
 			w.int(0)
@@ -1276,9 +1226,7 @@ func rename(onlyNew bool) handler {
 	return func(w *writer, r *request) {
 		from, to := r.next(), r.next()
 		it := r.find(from)
-		if it == nil {
-			fail(errNoKey)
-		}
+		failIf(it == nil, errNoKey)
 		switch taken := r.find(to) != nil; {
 		case onlyNew && taken:
 			w.int(0)
@@ -1308,9 +1256,7 @@ func (r *request) place(source *db, from string, dest *db, to string, text strin
 
 func cmdMove(w *writer, r *request) {
 	key, dest := r.next(), r.dbIndex(errNotInt)
-	if dest == r.db {
-		fail(errSameObject)
-	}
+	failIf(dest == r.db, errSameObject)
 	it := r.find(key)
 	if it == nil || r.findIn(dest, key) != nil {
 		w.int(0)
@@ -1326,9 +1272,7 @@ func cmdMove(w *writer, r *request) {
 func cmdCopy(w *writer, r *request) {
 	from, to, dest, replace := r.next(), r.next(), r.db, false
 	r.options("REPLACE", &replace, "DB", func() { dest = r.dbIndex(errNotInt) })
-	if dest == r.db && from == to {
-		fail(errSameObject)
-	}
+	failIf(dest == r.db && from == to, errSameObject)
 	it := r.find(from)
 	if it == nil || r.findIn(dest, to) != nil && !replace {
 		w.int(0)
@@ -1351,9 +1295,7 @@ type scanOptions struct {
 
 func (r *request) cursor() uint64 {
 	n, err := strconv.ParseUint(r.next(), 10, 64)
-	if err != nil {
-		fail(errCursor)
-	}
+	failIf(err != nil, errCursor)
 	return n
 }
 
@@ -1364,9 +1306,7 @@ func (r *request) scanOptions() scanOptions {
 		known = append(known, "TYPE", &o.kind)
 	}
 	r.options(known...)
-	if o.count < 1 {
-		fail(errSyntax)
-	}
+	failIf(o.count < 1, errSyntax)
 	return o
 }
 
@@ -1407,9 +1347,7 @@ type lifetime struct{ word, n string }
 
 // option reads one of the options about a deadline; each excludes the others.
 func (l *lifetime) option(r *request, word string) {
-	if l.word != "" && l.word != word {
-		fail(errSyntax)
-	}
+	failIf(l.word != "" && l.word != word, errSyntax)
 	switch l.word = word; word {
 	case "EX", "PX", "EXAT", "PXAT":
 		l.n = r.next()
@@ -1455,9 +1393,7 @@ func cmdSet(w *writer, r *request) {
 			life.option(r, word)
 		}
 	}
-	if nx && xx {
-		fail(errSyntax)
-	}
+	failIf(nx && xx, errSyntax)
 	at, given := life.deadline(r)
 	var old string
 	var existed bool
@@ -1569,9 +1505,7 @@ func cmdAppend(w *writer, r *request) {
 		w.int(len(more))
 		return
 	}
-	if it.length()+len(more) > bulkMax {
-		fail(errTooLong)
-	}
+	failIf(it.length()+len(more) > bulkMax, errTooLong)
 	t := r.editString(key)
 	t.b = append(t.b, more...)
 	r.changed(key, "append", 1)
@@ -1602,9 +1536,7 @@ func cmdGetRange(w *writer, r *request) {
 
 func cmdSetRange(w *writer, r *request) {
 	key, offset, part := r.next(), r.int(), r.next()
-	if offset < 0 {
-		fail(errOffset)
-	}
+	failIf(offset < 0, errOffset)
 	it, size := r.stringItem(key), 0
 	if it != nil {
 		size = it.length()
@@ -1613,9 +1545,7 @@ func cmdSetRange(w *writer, r *request) {
 		w.int(size)
 		return
 	}
-	if offset > bulkMax || int(offset)+len(part) > bulkMax {
-		fail(errTooLong)
-	}
+	failIf(offset > bulkMax || int(offset)+len(part) > bulkMax, errTooLong)
 	t := r.editString(key)
 	t.grow(int(offset) + len(part))
 	copy(t.b[offset:], part)
@@ -1629,9 +1559,7 @@ func increment(sign int64, given bool) handler {
 		key, by, n := r.next(), sign, int64(0)
 		if given {
 			by = r.int()
-			if sign < 0 && by == math.MinInt64 {
-				fail("ERR decrement would overflow")
-			}
+			failIf(sign < 0 && by == math.MinInt64, "ERR decrement would overflow")
 			by *= sign
 		}
 		it := r.stringItem(key)
@@ -1651,9 +1579,7 @@ func increment(sign int64, given bool) handler {
 
 // plus adds, or throws.
 func plus(n, by int64) int64 {
-	if by > 0 && n > math.MaxInt64-by || by < 0 && n < math.MinInt64-by {
-		fail(errOverflow)
-	}
+	failIf(by > 0 && n > math.MaxInt64-by || by < 0 && n < math.MinInt64-by, errOverflow)
 	return n + by
 }
 
@@ -1672,16 +1598,10 @@ func cmdIncrByFloat(w *writer, r *request) {
 // plusDecimal adds two numbers given as text.
 func plusDecimal(n, by string, notFloat replyError) string {
 	x, ok := parseDecimal(n)
-	if !ok {
-		fail(notFloat)
-	}
+	failIf(!ok, notFloat)
 	y, ok := parseDecimal(by)
-	if !ok {
-		fail(errNotFloat)
-	}
-	if x.IsInf() || y.IsInf() || !inRange(x.Add(x, y)) {
-		fail(errNaN)
-	}
+	failIf(!ok, errNotFloat)
+	failIf(x.IsInf() || y.IsInf() || !inRange(x.Add(x, y)), errNaN)
 	return formatDecimal(x)
 }
 
@@ -1690,9 +1610,7 @@ func cmdLCS(w *writer, r *request) {
 	var onlyLength, index, withLength bool
 	var least int64
 	r.options("IDX", &index, "LEN", &onlyLength, "WITHMATCHLEN", &withLength, "MINMATCHLEN", &least)
-	if index && onlyLength {
-		fail("ERR If you want both the length and indexes, please just use IDX.")
-	}
+	failIf(index && onlyLength, "ERR If you want both the length and indexes, please just use IDX.")
 	if (len(a)+1)*(len(b)+1) > bulkMax/4 {
 		fail("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
 	}
@@ -1723,9 +1641,7 @@ func (r *request) lcsString() string {
 	if it == nil {
 		return ""
 	}
-	if it.typeName() != "string" {
-		fail("ERR The specified keys must contain string values")
-	}
+	failIf(it.typeName() != "string", "ERR The specified keys must contain string values")
 	return it.string()
 }
 
@@ -1761,67 +1677,152 @@ func push(where end, when existence) handler {
 // pop makes LPOP and RPOP.
 func pop(where end) handler {
 	return func(w *writer, r *request) {
-		key, count := r.next(), -1
-		if r.left() > 1 {
-			fail(errArity(r.cmd.name))
-		}
-		if r.more() {
-			count = r.count()
-		}
+		key, counts := r.next(), r.more()
+		r.failArity(r.left() > 1)
+		count, _ := r.lastCount()
 		l := edit[list](r, key)
 		switch {
-		case l.len() == 0 && count < 0:
-			w.null()
-		case l.len() == 0:
+		case l.len() > 0:
+			count = min(count, l.len())
+			if counts {
+				w.array(count)
+			}
+			r.take(w, key, l, where, count, nil)
+		case counts:
 			w.nullArray()
-		case count < 0:
-			w.bulk(l.pop(where))
-			r.changed(key, where.event(), 1)
 		default:
-			r.popMany(w, key, l, where, count)
+			w.null()
 		}
 	}
 }
 
-// popMany takes up to count elements and replies with them.
-func (r *request) popMany(w *writer, key string, l *list, where end, count int) {
-	count = min(count, l.len())
-	w.array(count)
-	for range count {
-		w.bulk(l.pop(where))
+// take removes count elements, which there are, from one end of a list or a sorted
+// set, and writes them one by one; each pair of a member and its score begins with begin.
+func (r *request) take(w *writer, key string, from container, where end, count int, begin func()) {
+	switch c := from.(type) {
+	case *list:
+		for range count {
+			w.bulk(c.pop(where))
+		}
+		r.changed(key, [...]string{"lpop", "rpop"}[where], count)
+	case *zset:
+		first := [...]int{0, c.len() - count}[where]
+		for _, e := range c.cut(first, first+count, where == back) {
+			begin()
+			w.bulk(e.member)
+			w.double(e.score)
+		}
+		r.changed(key, [...]string{"zpopmin", "zpopmax"}[where], count)
 	}
-	r.changed(key, where.event(), count)
 }
 
-// event is the notification that a pop from this end sends.
-func (e end) event() string { return [...]string{"lpop", "rpop"}[e] }
-
-func cmdLMPop(w *writer, r *request) {
-	keys, where, count := r.keysAfterCount(errSyntax), r.side(), 1
-	r.options("COUNT", func() { count = r.atLeastOne(errCount); r.end() })
+// filled returns the first of keys that holds something of type T, nil if there is none.
+func filled[T any, P pointer[T]](r *request, keys []string) (key string, c P) {
 	for _, key := range keys {
-		if l := edit[list](r, key); l.len() > 0 {
-			w.array(2)
-			w.bulk(key)
-			r.popMany(w, key, l, where, count)
+		if r.ready != "" && r.ready != key {
+			continue // it was not filled
+		}
+		if it := r.find(key); it != nil {
+			_, ok := it.object.(P)
+			failIf(!ok && r.ready == "", errWrongType)
+			if ok {
+				return key, edit[T, P](r, key)
+			}
+		}
+	}
+	return "", nil
+}
+
+// mpop makes LMPOP, ZMPOP, BLMPOP and BZMPOP.
+func mpop[T any, P pointer[T]](front, back string) handler {
+	return func(w *writer, r *request) {
+		timeout := time.Duration(0)
+		if r.cmd.flags&blocking != 0 {
+			timeout = r.timeout()
+		}
+		keys, where, count := r.keysAfterCount(errSyntax), end(r.oneOf(front, back)), 1
+		r.options("COUNT", func() { count = r.atLeast(1, errCount); r.end() })
+		key, c := filled[T, P](r, keys)
+		if c == nil {
+			r.block(w, keys, timeout)
 			return
 		}
+		count = min(count, c.len())
+		w.array(2)
+		w.bulk(key)
+		w.array(count)
+		r.take(w, key, c, where, count, func() { w.array(2) })
 	}
-	w.nullArray()
 }
 
+// bpop makes BLPOP, BRPOP, BZPOPMIN and BZPOPMAX.
+func bpop[T any, P pointer[T]](where end, parts int) handler {
+	return func(w *writer, r *request) {
+		keys, timeout := r.several(r.left()-1), r.timeout()
+		key, c := filled[T, P](r, keys)
+		if c == nil {
+			r.block(w, keys, timeout)
+			return
+		}
+		w.array(parts)
+		w.bulk(key)
+		r.take(w, key, c, where, 1, func() {})
+	}
+}
+
+// timeout reads how long a command may block, in seconds; 0 is for ever.
+func (r *request) timeout() time.Duration {
+	seconds, ok := parseDouble(r.next())
+	failIf(!ok, "ERR timeout is not a float or out of range")
+	failIf(seconds < 0, "ERR timeout is negative")
+	failIf(seconds > math.MaxInt64/1000-float64(r.now)/1000, "ERR timeout is out of range")
+	return time.Duration(min(math.Ceil(seconds*1000), float64(math.MaxInt64/time.Millisecond)-1)) * time.Millisecond
+}
+
+// block makes the client wait until one of the keys is filled and the command can be
+// run again. A transaction does not wait.
+func (r *request) block(w *writer, keys []string, timeout time.Duration) {
+	switch {
+	case r.ready != "": // it goes on waiting
+	case r.nested || r.cmd.flags&blocking == 0:
+		w.nullArray()
+	default:
+		c := r.conn
+		c.patience = timeout
+		c.blocked.Store(true)
+		c.waiter = r.db.wait(keys, func(key string) bool {
+			c.req.ready = key
+			c.req.call(&c.out)
+			c.req.ready = ""
+			return len(c.out.buf) > 0
+		})
+	}
+}
+
+// move makes LMOVE and BLMOVE.
 func cmdLMove(w *writer, r *request) {
 	from, to := r.next(), r.next()
 	r.move(w, from, to, r.side(), r.side())
 }
 
+// cmdRPopLPush is RPOPLPUSH and BRPOPLPUSH.
 func cmdRPopLPush(w *writer, r *request) { r.move(w, r.next(), r.next(), back, front) }
 
-// move takes an element from one list and adds it to another.
+// move takes an element from one list and adds it to another; when there is none and a
+// timeout follows, it waits.
 func (r *request) move(w *writer, from, to string, take, put end) {
-	source := edit[list](r, from)
-	if source.len() == 0 {
+	timeout := time.Duration(0)
+	if r.more() {
+		timeout = r.timeout()
+	}
+	_, source := filled[list](r, []string{from})
+	switch {
+	case source != nil:
+	case r.nested || r.cmd.flags&blocking == 0:
 		w.null()
+		return
+	default:
+		r.block(w, []string{from}, timeout)
 		return
 	}
 	dest := source
@@ -1831,7 +1832,7 @@ func (r *request) move(w *writer, from, to string, take, put end) {
 	s := source.pop(take)
 	dest.push(put, s)
 	r.changed(to, [...]string{"lpush", "rpush"}[put], 1)
-	r.changed(from, take.event(), 1)
+	r.changed(from, [...]string{"lpop", "rpop"}[take], 1)
 	w.bulk(s)
 }
 
@@ -1857,13 +1858,9 @@ func cmdLIndex(w *writer, r *request) {
 func cmdLSet(w *writer, r *request) {
 	key := r.next()
 	l := read[list](r, key)
-	if l.len() == 0 {
-		fail(errNoKey)
-	}
+	failIf(l.len() == 0, errNoKey)
 	i, ok := index(l, r.int())
-	if !ok {
-		fail(errIndex)
-	}
+	failIf(!ok, errIndex)
 	*l.at(i) = r.next()
 	r.changed(key, "lset", 1)
 	w.ok()
@@ -1990,14 +1987,13 @@ func cmdHSetNX(w *writer, r *request) {
 
 func cmdHGet(w *writer, r *request) { w.place(read[hash](r, r.next()).get(r.next())) }
 
-// lookAll makes HMGET, SMISMEMBER and ZMSCORE: put writes what is at each of some
-// names, nil where there is nothing.
-func lookAll[V any](find finder[V], put func(w *writer, v *V)) handler {
+// lookAll makes HMGET, SMISMEMBER and ZMSCORE.
+func lookAll[V any](see view[V]) handler {
 	return func(w *writer, r *request) {
-		d := find(r, r.next())
+		d := see.find(r, r.next())
 		w.array(r.left())
 		for _, name := range r.rest() {
-			put(w, d.get(name))
+			see.put(w, d.get(name))
 		}
 	}
 }
@@ -2077,29 +2073,21 @@ func cmdHIncrByFloat(w *writer, r *request) {
 	w.bulk(text)
 }
 
-// random makes HRANDFIELD, SRANDMEMBER and ZRANDMEMBER; with is the word that
-// asks for the values too.
-func random[V any](with string, find finder[V], put func(w *writer, v *V)) handler {
+// random makes HRANDFIELD, SRANDMEMBER and ZRANDMEMBER.
+func random[V any](see view[V]) handler {
 	return func(w *writer, r *request) {
 		key, counts, count, values := r.next(), r.more(), int64(1), false
-		if with == "" && r.left() > 1 {
-			fail(errSyntax)
-		}
+		failIf(see.word == "" && r.left() > 1, errSyntax)
 		if counts {
-			if count = r.int(); count == math.MinInt64 {
-				fail(errCountRange)
-			}
+			count = r.int()
+			failIf(count == math.MinInt64, errCountRange)
 		}
 		if r.more() {
-			values = strings.EqualFold(r.next(), with)
-			if !values || r.more() {
-				fail(errSyntax)
-			}
-			if count < -math.MaxInt64/2 || count > math.MaxInt64/2 {
-				fail(errOutOfRange)
-			}
+			values = strings.EqualFold(r.next(), see.word)
+			failIf(!values || r.more(), errSyntax)
+			failIf(count < -math.MaxInt64/2 || count > math.MaxInt64/2, errOutOfRange)
 		}
-		d := find(r, key)
+		d := see.find(r, key)
 		switch {
 		case !counts && d.len() == 0:
 			w.null()
@@ -2108,47 +2096,39 @@ func random[V any](with string, find finder[V], put func(w *writer, v *V)) handl
 			w.bulk(d.random().key)
 			return
 		case d.len() == 0:
-			w.array(0)
-			return
+			count = 0
 		}
-		n := int(min(count, int64(d.len())))
-		if count < 0 {
-			n = int(-count)
-		}
-		if values {
-			w.pairs(n)
-		} else {
-			w.array(n)
-		}
+		n := int(max(min(count, int64(d.len())), -count))
+		w.rows(n, values)
 		for i := range d.picks(count) {
-			if e := d.at(i); values {
-				w.pair()
-				w.bulk(e.key)
-				put(w, &e.value)
-			} else {
-				w.bulk(e.key)
+			e := d.at(i)
+			w.row(values)
+			w.bulk(e.key)
+			if values {
+				see.put(w, &e.value)
 			}
 		}
 	}
 }
 
 // scan makes HSCAN, SSCAN and ZSCAN.
-func scan[V any](find finder[V], put func(w *writer, v *V)) handler {
+func scan[V any](see view[V]) handler {
 	return func(w *writer, r *request) {
 		key, from, n := r.next(), r.cursor(), 0
-		d, o := find(r, key), scanOptions{}
+		d, o := see.find(r, key), scanOptions{}
 		if d.len() > 0 { // else Redis does not look at them
 			o = r.scanOptions()
 		}
-		found := writer{resp3: w.resp3}
+		found := writer{} // without RESP 3: scores are strings here
 		cursor := d.scan(from, int(o.count), func(name string, v *V) {
-			if match(o.pattern, name) {
-				found.bulk(name)
+			if !match(o.pattern, name) {
+				return
+			}
+			found.bulk(name)
+			n++
+			if see.word != "" {
+				see.put(&found, v)
 				n++
-				if put != nil {
-					put(&found, v)
-					n++
-				}
 			}
 		})
 		w.array(2)
@@ -2158,18 +2138,20 @@ func scan[V any](find finder[V], put func(w *writer, v *V)) handler {
 	}
 }
 
-// A finder returns the dict of what is at a key: fieldsOf that of a hash, membersOf
-// that of a set, and scoresOf that of a sorted set.
-type finder[V any] func(r *request, key string) *dict[V]
+// A view is how hashes, sets and sorted sets look alike: a dict, how a value in it is
+// written, nil for none, and the word that asks for values beside the names.
+type view[V any] struct {
+	find func(r *request, key string) *dict[V]
+	put  func(w *writer, v *V)
+	word string
+}
 
-func fieldsOf(r *request, key string) *hash { return read[hash](r, key) }
-
-func membersOf(r *request, key string) *set { return read[set](r, key) }
-
-func scoresOf(r *request, key string) *dict[float64] { return &read[zset](r, key).scores }
-
-// putField and putScore write what is in a hash and in a sorted set.
-func putField(w *writer, v *string) { w.place(v) }
+var (
+	fieldsOf  = view[string]{read[hash], (*writer).place, "WITHVALUES"}
+	membersOf = view[struct{}]{read[set], func(w *writer, v *struct{}) { w.bit(v != nil) }, ""}
+	scoresOf  = view[float64]{func(r *request, key string) *dict[float64] { return &read[zset](r, key).scores },
+		putScore, "WITHSCORES"}
+)
 
 func putScore(w *writer, v *float64) {
 	if v != nil {
@@ -2178,9 +2160,6 @@ func putScore(w *writer, v *float64) {
 		w.null()
 	}
 }
-
-// putPlainScore is for ZSCAN, whose scores are strings in RESP3 too.
-func putPlainScore(w *writer, v *float64) { w.bulk(formatDouble(*v)) }
 
 // --- set ---------------------------------------------------------------------
 
@@ -2191,8 +2170,6 @@ func cmdSAdd(w *writer, r *request) {
 	r.changed(key, "sadd", n)
 	w.int(n)
 }
-
-func putIsThere(w *writer, v *struct{}) { w.bit(v != nil) }
 
 func members[V any](w *writer, d *dict[V]) {
 	w.set(d.len())
@@ -2267,14 +2244,11 @@ func (r *request) operands(keys []string, sorted bool) []operand {
 }
 
 // algebra makes SUNION, SINTER, SDIFF, and those that store the result.
-func algebra(op operation, stores bool) handler {
+func algebra(op operation) handler {
 	return func(w *writer, r *request) {
-		dest := ""
-		if stores {
-			dest = r.next()
-		}
+		dest := r.destination()
 		result := op.combine(r.operands(r.rest(), false), sum, 0)
-		if !stores {
+		if dest == nil {
 			members(w, result)
 			return
 		}
@@ -2282,8 +2256,18 @@ func algebra(op operation, stores bool) handler {
 		for m := range result.all() {
 			s.put(m, struct{}{})
 		}
-		r.replace(w, dest, s)
+		r.replace(w, *dest, s)
 	}
+}
+
+// destination reads the key that a command stores its result in; nil for one that
+// replies with it.
+func (r *request) destination() *string {
+	if r.cmd.flags&write == 0 {
+		return nil
+	}
+	key := r.next()
+	return &key
 }
 
 // replace gives key a new container without a deadline, and replies with its
@@ -2324,23 +2308,19 @@ func (r *request) sortedOperands() []operand {
 	if n < 1 {
 		fail(replyError("ERR at least 1 input key is needed for '" + r.cmd.name + "' command"))
 	}
-	must(n <= int64(r.left()))
-	r.pos += int(n)
-	return r.operands(r.words[r.pos-int(n):r.pos], true)
+	failIf(n > int64(r.left()), errSyntax)
+	return r.operands(r.several(int(n)), true)
 }
 
 // zalgebra makes ZUNION, ZINTER and ZDIFF, and those that store the result.
-func zalgebra(op operation, stores bool) handler {
+func zalgebra(op operation) handler {
 	return func(w *writer, r *request) {
-		dest := ""
-		if stores {
-			dest = r.next()
-		}
+		dest := r.destination()
 		operands, join, withScores := r.sortedOperands(), sum, false
 		var known []any
 		if op != difference {
 			known = append(known, "WEIGHTS", func() {
-				must(r.left() >= len(operands))
+				failIf(r.left() < len(operands), errSyntax)
 				for i := range operands {
 					operands[i].weight = r.score("ERR weight value is not a float")
 				}
@@ -2348,7 +2328,7 @@ func zalgebra(op operation, stores bool) handler {
 				join = [...]aggregate{sum, lesser, greater}[r.oneOf("SUM", "MIN", "MAX")]
 			})
 		}
-		if !stores {
+		if dest == nil {
 			known = append(known, "WITHSCORES", &withScores)
 		}
 		r.options(known...)
@@ -2356,11 +2336,11 @@ func zalgebra(op operation, stores bool) handler {
 		for m, score := range op.combine(operands, join, 0).all() {
 			z.add(m, *score)
 		}
-		if stores {
-			r.replace(w, dest, z)
-			return
+		if dest != nil {
+			r.replace(w, *dest, z)
+		} else {
+			w.ranked(z, 0, z.len(), false, withScores)
 		}
-		w.ranked(&z.order, 0, z.len(), false, withScores)
 	}
 }
 
@@ -2369,30 +2349,18 @@ func zalgebra(op operation, stores bool) handler {
 // score reads a score; e is thrown when it is none.
 func (r *request) score(e replyError) float64 {
 	f, ok := parseDouble(r.next())
-	if !ok {
-		fail(e)
-	}
+	failIf(!ok, e)
 	return f
 }
 
-func (w *writer) scored(e scored) {
-	w.bulk(e.member)
-	w.double(e.score)
-}
-
 // ranked writes the members with rank i up to and without j.
-func (w *writer) ranked(z *ranked, i, j int, reverse, withScores bool) {
-	if withScores {
-		w.pairs(j - i)
-	} else {
-		w.array(j - i)
-	}
-	for e := range z.span(i, j, reverse) {
+func (w *writer) ranked(z *zset, i, j int, reverse, withScores bool) {
+	w.rows(j-i, withScores)
+	for e := range z.order.span(i, j, reverse) {
+		w.row(withScores)
+		w.bulk(e.member)
 		if withScores {
-			w.pair()
-			w.scored(e)
-		} else {
-			w.bulk(e.member)
+			w.double(e.score)
 		}
 	}
 }
@@ -2477,7 +2445,7 @@ func cmdZRem(w *writer, r *request) {
 	w.int(n)
 }
 
-func cmdZScore(w *writer, r *request) { putScore(w, scoresOf(r, r.next()).get(r.next())) }
+func cmdZScore(w *writer, r *request) { putScore(w, scoresOf.find(r, r.next()).get(r.next())) }
 
 // zrank makes ZRANK and ZREVRANK.
 func zrank(reverse bool) handler {
@@ -2531,9 +2499,7 @@ func (r *request) interval(by order, first, last string) func(z *ranked) (i, j i
 func scoreBorder(s string, upper bool) border {
 	text, exclusive := strings.CutPrefix(s, "(")
 	f, ok := strtod(strings.TrimLeft(text, " \t\n\v\f\r"))
-	if !ok && text != "" {
-		fail("ERR min or max is not a float")
-	}
+	failIf(!ok && text != "", "ERR min or max is not a float")
 	equal := exclusive != upper // what equals the border lies before it
 	return func(e *scored) bool { return e.score < f || equal && e.score == f }
 }
@@ -2550,68 +2516,63 @@ func lexBorder(s string, upper bool) border {
 	return func(e *scored) bool { return e.member < s[1:] || equal && e.member == s[1:] }
 }
 
-// zrange makes ZRANGE, ZRANGESTORE, and the older commands that each do one thing
-// that ZRANGE can do; auto is for those two, which read the order from options.
-func zrange(by order, reverse, auto, stores bool) handler {
-	return func(w *writer, r *request) {
-		by, reverse, dest := by, reverse, ""
-		if stores {
-			dest = r.next()
-		}
-		key, first, last := r.next(), r.next(), r.next()
-		withScores, offset, count := false, int64(0), int64(-1)
-		known := []any{"LIMIT", func() { offset, count = r.int(), r.int() }}
-		if !stores {
-			known = append(known, "WITHSCORES", &withScores)
-		}
-		if auto {
-			known = append(known, "REV", func() { must(!reverse); reverse = true },
-				"BYSCORE", func() { must(by == byRank); by = byScore },
-				"BYLEX", func() { must(by == byRank); by = byLex })
-		}
-		r.options(known...)
-		switch {
-		case count != -1 && by == byRank:
-			fail("ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
-		case withScores && by == byLex:
-			fail("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
-		}
-		if reverse && by != byRank {
-			first, last = last, first
-		}
-		find := r.interval(by, first, last)
-		z := read[zset](r, key)
-		i, j := find(&z.order)
-		if by == byRank {
-			offset = 0 // whatever LIMIT said
-			if reverse {
-				i, j = z.len()-j, z.len()-i
-			}
-		}
-		if offset < 0 || offset > int64(j-i) {
-			offset = int64(j - i)
-		}
-		size := j - i - int(offset)
-		if count >= 0 {
-			size = int(min(int64(size), count))
-		}
-		if reverse {
-			j -= int(offset)
-			i = j - size
-		} else {
-			i += int(offset)
-			j = i + size
-		}
-		if !stores {
-			w.ranked(&z.order, i, j, reverse, withScores)
-			return
-		}
-		result := &zset{}
-		for e := range z.order.span(i, j, false) {
-			result.add(e.member, e.score)
-		}
-		r.replace(w, dest, result)
+// cmdZRange is ZRANGE and ZRANGESTORE, whose options say what to cut by.
+func cmdZRange(w *writer, r *request) {
+	dest, by, reverse := r.destination(), byRank, false
+	r.zrange(w, dest, &by, &reverse, "REV", func() { failIf(reverse, errSyntax); reverse = true },
+		"BYSCORE", func() { failIf(by != byRank, errSyntax); by = byScore },
+		"BYLEX", func() { failIf(by != byRank, errSyntax); by = byLex })
+}
+
+// zrange makes the older commands that each do one thing that ZRANGE can do.
+func zrange(by order, reverse bool) handler {
+	return func(w *writer, r *request) { r.zrange(w, nil, &by, &reverse) }
+}
+
+// zrange reads a range and options, among them some that set by and reverse.
+func (r *request) zrange(w *writer, dest *string, by *order, reverse *bool, known ...any) {
+	key, first, last := r.next(), r.next(), r.next()
+	withScores, offset, count := false, int64(0), int64(-1)
+	known = append(known, "LIMIT", func() { offset, count = r.int(), r.int() })
+	if dest == nil {
+		known = append(known, "WITHSCORES", &withScores)
 	}
+	r.options(known...)
+	failIf(count != -1 && *by == byRank,
+		"ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
+	failIf(withScores && *by == byLex,
+		"ERR syntax error, WITHSCORES not supported in combination with BYLEX")
+	if *reverse && *by != byRank {
+		first, last = last, first
+	}
+	find := r.interval(*by, first, last)
+	z := read[zset](r, key)
+	i, j := find(&z.order)
+	if *by == byRank {
+		offset = 0 // whatever LIMIT said
+		if *reverse {
+			i, j = z.len()-j, z.len()-i
+		}
+	}
+	if offset < 0 || offset > int64(j-i) {
+		offset = int64(j - i)
+	}
+	size := j - i - int(offset)
+	if count >= 0 {
+		size = int(min(int64(size), count))
+	}
+	if i += int(offset); *reverse {
+		i = j - int(offset) - size
+	}
+	if dest == nil {
+		w.ranked(z, i, i+size, *reverse, withScores)
+		return
+	}
+	result := &zset{}
+	for e := range z.order.span(i, i+size, false) {
+		result.add(e.member, e.score)
+	}
+	r.replace(w, *dest, result)
 }
 
 // zcount makes ZCOUNT and ZLEXCOUNT.
@@ -2637,62 +2598,28 @@ func zremrange(by order) handler {
 	}
 }
 
-// takeScored removes and returns up to count members from one end.
-func (r *request) takeScored(key string, z *zset, where end, count int) []scored {
-	i, j := 0, min(count, z.len())
-	if where == back {
-		i, j = z.len()-j, z.len()
-	}
-	taken := z.cut(i, j, where == back)
-	r.changed(key, [...]string{"zpopmin", "zpopmax"}[where], len(taken))
-	return taken
-}
-
 // zpop makes ZPOPMIN and ZPOPMAX.
 func zpop(where end) handler {
 	return func(w *writer, r *request) {
 		key := r.next()
 		count, counts := r.lastCount()
-		taken := r.takeScored(key, edit[zset](r, key), where, count)
+		z := edit[zset](r, key)
+		count = min(count, z.len())
+		begin := func() {}
 		if counts {
-			w.pairs(len(taken))
+			begin = func() { w.row(true) }
+			w.rows(count, true)
 		} else {
-			w.array(2 * len(taken))
+			w.array(2 * count)
 		}
-		for _, e := range taken {
-			if counts {
-				w.pair()
-			}
-			w.scored(e)
-		}
+		r.take(w, key, z, where, count, begin)
 	}
-}
-
-func cmdZMPop(w *writer, r *request) {
-	keys, where, count := r.keysAfterCount(errSyntax), end(r.oneOf("MIN", "MAX")), 1
-	r.options("COUNT", func() { count = r.atLeastOne(errCount); r.end() })
-	for _, key := range keys {
-		if z := edit[zset](r, key); z.len() > 0 {
-			taken := r.takeScored(key, z, where, count)
-			w.array(2)
-			w.bulk(key)
-			w.array(len(taken))
-			for _, e := range taken {
-				w.array(2)
-				w.scored(e)
-			}
-			return
-		}
-	}
-	w.nullArray()
 }
 
 // --- transactions ------------------------------------------------------------
 
 func cmdMulti(w *writer, r *request) {
-	if r.multi {
-		fail("ERR MULTI calls can not be nested")
-	}
+	failIf(r.multi, "ERR MULTI calls can not be nested")
 	r.multi = true
 	r.setShared(func() { r.queued = 0 })
 	w.ok()
@@ -2706,17 +2633,13 @@ func (r *request) discard() {
 }
 
 func cmdDiscard(w *writer, r *request) {
-	if !r.multi {
-		fail("ERR DISCARD without MULTI")
-	}
+	failIf(!r.multi, "ERR DISCARD without MULTI")
 	r.discard()
 	w.ok()
 }
 
 func cmdExec(w *writer, r *request) {
-	if !r.multi {
-		fail("ERR EXEC without MULTI")
-	}
+	failIf(!r.multi, "ERR EXEC without MULTI")
 	queue, aborted, intact := r.queue, r.aborted, r.watcher.intact(r.now)
 	r.discard()
 	switch {
@@ -2728,15 +2651,13 @@ func cmdExec(w *writer, r *request) {
 	}
 	w.array(len(queue))
 	for _, q := range queue {
-		sub := request{conn: r.conn, cmd: q.cmd, words: q.words}
+		sub := request{conn: r.conn, cmd: q.cmd, words: q.words, nested: true}
 		sub.call(w)
 	}
 }
 
 func cmdWatch(w *writer, r *request) {
-	if r.multi {
-		fail("ERR WATCH inside MULTI is not allowed")
-	}
+	failIf(r.multi, "ERR WATCH inside MULTI is not allowed")
 	for _, key := range r.rest() {
 		r.db.watch(&r.watcher, key, r.now)
 	}
@@ -2814,12 +2735,8 @@ func cmdLastSave(w *writer, r *request) { w.int64(r.server.saver.last.Load()) }
 func cmdShutdown(w *writer, r *request) {
 	var save, noSave, now, force, abort bool
 	r.options("SAVE", &save, "NOSAVE", &noSave, "NOW", &now, "FORCE", &force, "ABORT", &abort)
-	if save && noSave || abort && (save || noSave || now || force) {
-		fail(errSyntax)
-	}
-	if abort {
-		fail("ERR No shutdown in progress.")
-	}
+	failIf(save && noSave || abort && (save || noSave || now || force), errSyntax)
+	failIf(abort, "ERR No shutdown in progress.")
 	save = save || !noSave && r.server.config.get("save") != ""
 	slog.Info("User requested shutdown...")
 	r.closing = true // so that the shutdown need not wait for us
@@ -2843,9 +2760,7 @@ func cmdConfigGet(w *writer, r *request) {
 }
 
 func cmdConfigSet(w *writer, r *request) {
-	if r.left()%2 != 0 {
-		fail(errSyntax)
-	}
+	failIf(r.left()%2 != 0, errSyntax)
 	values := make(map[string]string)
 	for list := r.rest(); len(list) > 0; list = list[2:] {
 		name := strings.ToLower(list[0])
@@ -3146,9 +3061,7 @@ func cmdCommandList(w *writer, r *request) {
 	list, keep := topCommands(), func(c *command) bool { return true }
 	if r.more() {
 		list = allCommands()
-		if r.option() != "FILTERBY" || r.left() != 2 {
-			fail(errSyntax)
-		}
+		failIf(r.option() != "FILTERBY" || r.left() != 2, errSyntax)
 		kind, word := r.option(), strings.ToLower(r.next())
 		switch kind {
 		case "MODULE":
@@ -3176,7 +3089,7 @@ func cmdCommandGetKeys(w *writer, r *request) {
 	switch {
 	case c == nil:
 		fail("ERR Invalid command specified")
-	case c.keys == noKeys:
+	case c.keys == keys{}:
 		fail("ERR The command has no key arguments")
 	case refusal != "":
 		fail("ERR Invalid number of arguments specified for command")
@@ -3185,9 +3098,7 @@ func cmdCommandGetKeys(w *writer, r *request) {
 	for _, i := range c.keys.find(words) {
 		found = append(found, words[i])
 	}
-	if found == nil {
-		fail("ERR Invalid arguments specified for command")
-	}
+	failIf(found == nil, "ERR Invalid arguments specified for command")
 	w.bulks(found)
 }
 

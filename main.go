@@ -14,6 +14,7 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -435,6 +436,10 @@ type conn struct {
 	replies replyMode
 	watcher watcher
 
+	waiter   *waiter       // while a command blocks, and
+	patience time.Duration // for how long at most, 0 for ever
+	blocked  atomic.Bool
+
 	multi   bool // between MULTI and EXEC
 	aborted bool // ... and a command there was refused
 	queue   []queued
@@ -512,7 +517,7 @@ func (c *conn) serve() {
 // wait for the client is the moment to send everything we owe it: a pipeline of
 // commands costs one write, and no reply waits for the rest of a next command.
 func (c *conn) Read(p []byte) (int, error) {
-	if len(c.out.buf) > 0 {
+	if c.waiter == nil && len(c.out.buf) > 0 { // else the out is not ours
 		if err := c.flush(); err != nil {
 			return 0, err
 		}
@@ -521,7 +526,9 @@ func (c *conn) Read(p []byte) (int, error) {
 		// and a read that finds nothing.
 		runtime.Gosched()
 	}
-	c.clock = 0
+	if c.waiter == nil {
+		c.clock = 0
+	}
 	return c.Conn.Read(p)
 }
 
@@ -553,7 +560,7 @@ func (c *conn) leave() {
 }
 
 // waits tells whether the client has reason to be silent.
-func (c *conn) waits() bool { return false }
+func (c *conn) waits() bool { return c.blocked.Load() }
 
 // dispatch decides whether a command may run, and runs it or puts it into the
 // queue of MULTI. Whatever it decides, there is one reply.
@@ -584,6 +591,10 @@ func (c *conn) dispatch(words []string) {
 	default:
 		c.req.cmd, c.req.words = cmd, words
 		c.req.run(&c.out)
+		if c.waiter != nil {
+			c.park()
+			mark = 0 // what was owed before is sent
+		}
 		c.req.words = nil
 	}
 	if c.replies != replyOn {
@@ -611,6 +622,7 @@ func (r *request) run(w *writer) {
 	case write:
 		r.store.Lock()
 		defer r.store.Unlock()
+		defer r.store.serve()
 	case readonly:
 		r.store.RLock()
 		defer r.store.RUnlock()
@@ -748,6 +760,67 @@ func (o *outbox) drain() {
 	}
 }
 
+// --- blocking ----------------------------------------------------------------
+
+// park waits until the command that blocks is served: whoever fills a key runs it
+// again, and writes to c.out, which belongs to the holder of the store's lock meanwhile.
+func (c *conn) park() {
+	c.flush()
+	var late <-chan time.Time
+	if c.patience > 0 {
+		timer := time.NewTimer(c.patience)
+		defer timer.Stop()
+		late = timer.C
+	}
+	watched := make(chan struct{})
+	go func() { c.watch(); close(watched) }()
+	select {
+	case <-c.waiter.done:
+	case <-late:
+		c.store.Lock()
+		c.unblock(func() { c.out.nullArray() })
+		c.store.Unlock()
+	}
+	c.SetReadDeadline(time.Unix(1, 0)) // ends the watch
+	<-watched
+	if !c.server.stopping.Load() {
+		c.SetReadDeadline(time.Time{})
+	}
+	c.blocked.Store(false)
+	c.store.Lock() // CLIENT UNBLOCK looks at it
+	c.waiter = nil
+	c.store.Unlock()
+}
+
+// watch reads on while a command blocks, to learn when the client hangs up. What
+// arrives stays in the input buffer; when that is full it gives up.
+func (c *conn) watch() {
+	for {
+		_, err := c.in.Peek(c.in.Buffered() + 1)
+		if err == nil {
+			continue
+		}
+		stopped := errors.Is(err, os.ErrDeadlineExceeded) && !c.server.stopping.Load()
+		if stopped || errors.Is(err, bufio.ErrBufferFull) {
+			return
+		}
+		c.store.Lock()
+		c.unblock(func() { c.closing = true })
+		c.store.Unlock()
+		return
+	}
+}
+
+// unblock ends the waiting of a client, if it waits, after reply has told it why. The
+// store is locked.
+func (c *conn) unblock(reply func()) bool {
+	if c.waiter == nil || c.waiter.keys == nil {
+		return false
+	}
+	reply()
+	return c.waiter.leave()
+}
+
 // --- what clients tell of each other -----------------------------------------
 
 // allClients returns the clients, oldest first.
@@ -762,7 +835,12 @@ func (s *server) allClients() []*conn {
 func (s *server) countClients() (all, blocked int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.clients), 0
+	for _, c := range s.clients {
+		if c.blocked.Load() {
+			blocked++
+		}
+	}
+	return len(s.clients), blocked
 }
 
 // kind is the TYPE of CLIENT LIST.
@@ -775,6 +853,9 @@ func (c *conn) describe(now int64) string {
 	flags, last := "", "NULL"
 	if c.queued >= 0 {
 		flags += "x"
+	}
+	if c.blocked.Load() {
+		flags += "b"
 	}
 	if c.noEvict {
 		flags += "e"

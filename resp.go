@@ -436,12 +436,25 @@ func (w *writer) nullOf(kind byte) {
 }
 
 // These begin a message of n parts: a map (of n keys, each followed by its value),
-// a set, what is not the reply to a command, and a list of pairs. Each of its pairs
-// is begun with pair: they are nested in RESP3 and flat in RESP2.
+// a set, what is not the reply to a command, and a list of rows, each of them begun
+// with row: pairs are nested in RESP3 and flat in RESP2.
 func (w *writer) mapOf(n int) { w.begin('%', n, 2*n) }
 func (w *writer) set(n int)   { w.begin('~', n, n) }
 func (w *writer) push(n int)  { w.begin('>', n, n) }
-func (w *writer) pairs(n int) { w.begin('*', n, 2*n) }
+
+func (w *writer) rows(n int, pairs bool) {
+	if pairs {
+		w.begin('*', n, 2*n)
+	} else {
+		w.array(n)
+	}
+}
+
+func (w *writer) row(pair bool) {
+	if pair && w.resp3 {
+		w.array(2)
+	}
+}
 
 // begin begins n parts of a type of RESP3, or the flat array that RESP2 has for it.
 func (w *writer) begin(kind byte, n, flat int) {
@@ -449,12 +462,6 @@ func (w *writer) begin(kind byte, n, flat int) {
 		w.head(kind, int64(n))
 	} else {
 		w.array(flat)
-	}
-}
-
-func (w *writer) pair() {
-	if w.resp3 {
-		w.array(2)
 	}
 }
 

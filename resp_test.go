@@ -494,7 +494,7 @@ func TestWriter(t *testing.T) {
 		{"map", func(w *writer) { w.mapOf(3) }, "*6\r\n", "%3\r\n"},
 		{"set", func(w *writer) { w.set(3) }, "*3\r\n", "~3\r\n"},
 		{"push", func(w *writer) { w.push(3) }, "*3\r\n", ">3\r\n"},
-		{"pairs", func(w *writer) { w.pairs(1); w.pair() }, "*2\r\n", "*1\r\n*2\r\n"},
+		{"pairs", func(w *writer) { w.rows(1, true); w.row(true) }, "*2\r\n", "*1\r\n*2\r\n"},
 		{"true", func(w *writer) { w.bool(true) }, ":1\r\n", "#t\r\n"},
 		{"false", func(w *writer) { w.bool(false) }, ":0\r\n", "#f\r\n"},
 		{"double", func(w *writer) { w.double(0.5) }, "$3\r\n0.5\r\n", ",0.5\r\n"},

@@ -721,6 +721,7 @@ type db struct {
 	keys     dict[item]
 	expires  dict[int64]           // deadline in Unix ms, for keys that have one
 	watchers map[string][]*watched // who asked with WATCH to hear of a change
+	waiting  map[string][]*waiter  // who blocks until a key is filled, first come first
 	ttl      int64                 // average ms to live of what the sampler saw last
 }
 
@@ -731,13 +732,14 @@ type store struct {
 	dbs     []*db
 	clock   clock
 	changes int64 // since the last save
+	filled  []filledKey
 	expired atomic.Int64
 }
 
 func newStore() *store {
 	s := &store{dbs: make([]*db, databases)}
 	for i := range s.dbs {
-		s.dbs[i] = &db{id: i, watchers: make(map[string][]*watched)}
+		s.dbs[i] = &db{id: i, watchers: make(map[string][]*watched), waiting: make(map[string][]*waiter)}
 	}
 	s.clock.set()
 	return s
@@ -874,6 +876,67 @@ func (d *db) replace(other *db, now int64) {
 				k.dead = true
 			case old.keys.has(key) || d.keys.has(key):
 				k.by.broken = true
+			}
+		}
+	}
+}
+
+// --- waiting -----------------------------------------------------------------
+
+// A waiter is a client that a blocking command has parked. Like everything here it
+// is touched only under the store's lock.
+type waiter struct {
+	db   *db
+	keys []string
+	run  func(key string) (served bool) // tries again, now that key was filled
+	done chan struct{}                  // closed when it waits no more
+}
+
+// wait puts a client at the end of the queue of each key.
+func (d *db) wait(keys []string, run func(key string) bool) *waiter {
+	w := &waiter{d, slices.Compact(slices.Sorted(slices.Values(keys))), run, make(chan struct{})}
+	for _, key := range w.keys {
+		d.waiting[key] = append(d.waiting[key], w)
+	}
+	return w
+}
+
+// leave takes the client out of all queues; it reports false when it was in none.
+func (w *waiter) leave() bool {
+	for _, key := range w.keys {
+		queue := slices.DeleteFunc(w.db.waiting[key], func(other *waiter) bool { return other == w })
+		if w.db.waiting[key] = queue; len(queue) == 0 {
+			delete(w.db.waiting, key)
+		}
+	}
+	waited := w.keys != nil
+	if w.keys = nil; waited {
+		close(w.done)
+	}
+	return waited
+}
+
+// signal notes that a key has changed, for those who wait for it.
+func (s *store) signal(d *db, key string) {
+	if len(d.waiting) > 0 && d.waiting[key] != nil && d.keys.has(key) {
+		s.filled = append(s.filled, filledKey{d, key})
+	}
+}
+
+// A filledKey is a key that clients wait for and that has changed.
+type filledKey struct {
+	db  *db
+	key string
+}
+
+// serve lets those who wait for what a write has filled try again, first come, first
+// served. What they do may fill other keys.
+func (s *store) serve() {
+	for ; len(s.filled) > 0; s.filled = s.filled[1:] {
+		d, key := s.filled[0].db, s.filled[0].key
+		for _, w := range slices.Clone(d.waiting[key]) {
+			if d.keys.has(key) && w.run(key) {
+				w.leave()
 			}
 		}
 	}

@@ -979,7 +979,7 @@ func TestTable(t *testing.T) {
 	for _, g := range table {
 		last := ""
 		for _, row := range g.rows {
-			names, _ := parseUsage(row.usage)
+			names := (&command{row: row}).parseUsage()
 			name := strings.Join(names, " ")
 			if seen[name] {
 				t.Errorf("%s stands there twice", name)
