@@ -290,6 +290,17 @@ var table = []group{
 		{"ZUNIONSTORE destination numkeys key [key ...]" + weights, "Stores what ZUNION returns.",
 			grow, zalgebra(union)},
 	}},
+	{"pubsub", []row{
+		{"PSUBSCRIBE pattern [pattern ...]", "Listens to channels by patterns.",
+			pubsub | session, subscribe(patterns)},
+		{"PUBLISH channel message", "Sends a message to whoever listens.", pubsub | anytime | fast, cmdPublish},
+		{"PUBSUB CHANNELS [pattern]", "Names the channels with listeners.", pubsub | anytime, cmdPubsubChannels},
+		{"PUBSUB NUMPAT", "Counts the patterns that are listened to.", pubsub | anytime, cmdPubsubNumPat},
+		{"PUBSUB NUMSUB [channel [channel ...]]", "Counts the listeners.", pubsub | anytime, cmdPubsubNumSub},
+		{"PUNSUBSCRIBE [pattern [pattern ...]]", "Ends PSUBSCRIBE.", pubsub | session, unsubscribe(patterns)},
+		{"SUBSCRIBE channel [channel ...]", "Listens to channels.", pubsub | session, subscribe(channels)},
+		{"UNSUBSCRIBE [channel [channel ...]]", "Ends SUBSCRIBE.", pubsub | session, unsubscribe(channels)},
+	}},
 	{"transactions", []row{
 		{"DISCARD", "Forgets what was queued.",
 			session | fast | allowBusy | unqueued | lockWrite, cmdDiscard},
@@ -318,6 +329,7 @@ var table = []group{
 		{"FLUSHDB [ASYNC|SYNC]", "Deletes all keys of the database.", write, flush(false)},
 		{"INFO [section [section ...]]", "Tells about the server.", anytime | lockRead, cmdInfo},
 		{"LASTSAVE", "Returns the Unix time of the last save.", anytime | fast, cmdLastSave},
+		{"MONITOR", "Shows every command that the server runs.", session | admin, cmdMonitor},
 		{"SAVE", "Saves the keyspace.", admin | noscript | noAsyncLoading | noMulti, cmdSave},
 		{"SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]", "Stops the server.",
 			session | admin | allowBusy | noMulti, cmdShutdown},
@@ -561,6 +573,9 @@ func (r *request) call(w *writer) {
 		began = r.store.clock.micros()
 	}
 	r.now, r.pos, r.edits = began/1000, r.cmd.named, r.edits[:0]
+	if r.ready == "" {
+		r.spy(began)
+	}
 	defer func() {
 		if thrown := recover(); thrown != nil {
 			e, ok := thrown.(replyError)
@@ -726,6 +741,7 @@ func (r *request) findIn(d *db, key string) *item {
 	if r.cmd.flags&readonly != 0 {
 		if it == nil {
 			r.server.misses.Add(1)
+			r.store.notify(d, 'm', "keymiss", key)
 		} else {
 			r.server.hits.Add(1)
 		}
@@ -810,13 +826,14 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 	if n == 0 {
 		return
 	}
+	gone := false
 	for i := range r.edits {
 		e := &r.edits[i]
 		switch {
 		case e.key != key:
 		case e.object.len() == 0:
 			d.remove(key)
-			e.stored = false
+			e.stored, gone = false, true
 		case !e.stored:
 			d.set(key, "", e.object, r.now)
 			e.stored = true
@@ -825,15 +842,39 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 	r.store.changes += int64(n)
 	d.touched(key)
 	r.store.signal(d, key)
+	r.notify(d, key, event)
+	if gone {
+		r.notify(d, key, "del")
+	}
+}
+
+// notify tells of an event, whose class is that of the command that made it, unless all
+// types have it.
+func (r *request) notify(d *db, key, event string) {
+	if *r.server.config.events.Load() == "" {
+		return
+	}
+	class := map[string]byte{"string": '$', "bitmap": '$', "list": 'l', "set": 's', "hash": 'h',
+		"sorted-set": 'z', "stream": 't', "generic": 'g'}[r.cmd.group]
+	switch event {
+	case "del", "expire", "persist":
+		class = 'g'
+	case "sortstore":
+		class = 'l'
+	}
+	r.store.notify(d, class, event, key)
 }
 
 // --- connection --------------------------------------------------------------
 
 func cmdPing(w *writer, r *request) {
 	r.failArity(r.left() > 1)
-	if r.more() {
-		w.bulk(r.next())
-	} else {
+	switch message := strings.Join(r.words[1:], ""); {
+	case r.speaking == 2 && r.subscriptions() > 0:
+		w.bulks([]string{"pong", message})
+	case r.more():
+		w.bulk(message)
+	default:
 		w.simple("PONG")
 	}
 }
@@ -856,7 +897,10 @@ func cmdReset(w *writer, r *request) {
 	r.in.guest = r.server.config.get("requirepass") != ""
 	r.replies = replyOn
 	w.resp3 = false
-	r.setShared(func() { r.conn.db, r.name, r.speaking, r.noEvict = r.store.dbs[0], "", 2, false })
+	r.setShared(func() {
+		r.forget()
+		r.conn.db, r.name, r.speaking, r.noEvict = r.store.dbs[0], "", 2, false
+	})
 	w.simple("RESET")
 }
 
@@ -1414,6 +1458,9 @@ func cmdSet(w *writer, r *request) {
 		r.db.expires.put(key, at)
 	}
 	r.changed(key, "set", 1)
+	if given {
+		r.notify(r.db, key, "expire")
+	}
 	if get {
 		w.maybe(old, existed)
 	} else {
@@ -1427,7 +1474,7 @@ func setWithTTL(word string) handler {
 		key, life := r.next(), lifetime{word, r.next()}
 		at, _ := life.deadline(r)
 		r.setString(key, r.next(), "set")
-		r.db.expires.put(key, at)
+		r.expireAt(key, at)
 		w.ok()
 	}
 }
@@ -2614,6 +2661,85 @@ func zpop(where end) handler {
 		}
 		r.take(w, key, z, where, count, begin)
 	}
+}
+
+// --- pub/sub -----------------------------------------------------------------
+
+// subscribe makes SUBSCRIBE and PSUBSCRIBE.
+func subscribe(kind int) handler {
+	return func(w *writer, r *request) {
+		r.hold()
+		for _, topic := range r.rest() {
+			r.setShared(func() { r.subscribe(kind, topic) })
+			r.tell(w, [...]string{"subscribe", "psubscribe"}[kind], &topic)
+		}
+	}
+}
+
+// tell confirms a subscription or its end.
+func (r *request) tell(w *writer, what string, topic *string) {
+	w.push(3)
+	w.bulk(what)
+	w.place(topic)
+	w.int(r.subscriptions())
+}
+
+// unsubscribe makes UNSUBSCRIBE and PUNSUBSCRIBE, which without arguments mean all.
+func unsubscribe(kind int) handler {
+	return func(w *writer, r *request) {
+		topics, what := r.rest(), [...]string{"unsubscribe", "punsubscribe"}[kind]
+		if len(topics) == 0 {
+			topics = slices.Collect(maps.Keys(r.topics[kind]))
+		}
+		if len(topics) == 0 {
+			r.tell(w, what, nil)
+		}
+		for _, topic := range topics {
+			r.setShared(func() { r.unsubscribe(kind, topic) })
+			r.tell(w, what, &topic)
+		}
+	}
+}
+
+func cmdPublish(w *writer, r *request) { w.int(r.server.publish(r.next(), r.next())) }
+
+func cmdPubsubChannels(w *writer, r *request) {
+	pattern := "*"
+	if r.more() {
+		pattern = r.next()
+	}
+	r.end()
+	var found []string
+	r.setShared(func() {
+		for channel := range r.server.topics[channels] {
+			if match(pattern, channel) {
+				found = append(found, channel)
+			}
+		}
+	})
+	w.bulks(found)
+}
+
+func cmdPubsubNumPat(w *writer, r *request) {
+	r.setShared(func() { w.int(len(r.server.topics[patterns])) })
+}
+
+func cmdPubsubNumSub(w *writer, r *request) {
+	w.array(2 * r.left())
+	for _, channel := range r.rest() {
+		w.bulk(channel)
+		r.setShared(func() { w.int(len(r.server.topics[channels][channel])) })
+	}
+}
+
+func cmdMonitor(w *writer, r *request) {
+	failIf(r.nested, "ERR MONITOR isn't allowed for DENY BLOCKING client")
+	if !r.spying {
+		r.hold()
+		r.setShared(func() { r.spying = true })
+		r.server.spied.Add(1)
+	}
+	w.ok()
 }
 
 // --- transactions ------------------------------------------------------------

@@ -127,6 +127,7 @@ var settings = []setting{
 	{"appendonly", "no", "", oneOf("no"), immutable},
 	{"maxmemory", "0", "", number(0, 0), immutable},
 	{"proto-max-bulk-len", strconv.Itoa(bulkMax), "", number(bulkMax, bulkMax), immutable},
+	{"notify-keyspace-events", "", "", eventClasses, free},
 	{"stop-writes-on-bgsave-error", "yes", "", oneOf("yes", "no"), free},
 }
 
@@ -192,6 +193,7 @@ var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "verbose": slog.
 type config struct {
 	mu     sync.RWMutex
 	values map[string]string
+	events atomic.Pointer[string] // notify-keyspace-events, which every write looks at
 }
 
 func newConfig() *config {
@@ -200,6 +202,7 @@ func newConfig() *config {
 		c.values[s.name] = s.value
 	}
 	c.values["dir"], _ = filepath.Abs(".")
+	c.events.Store(new(string))
 	return c
 }
 
@@ -221,8 +224,11 @@ func (c *config) set(values map[string]string) {
 	defer c.mu.Unlock()
 	for name, v := range values {
 		c.values[name] = v
-		if name == "loglevel" {
+		switch name {
+		case "loglevel":
 			slog.SetLogLoggerLevel(logLevels[v])
+		case "notify-keyspace-events":
+			c.events.Store(&v)
 		}
 	}
 }
@@ -273,12 +279,19 @@ type server struct {
 	mu      sync.Mutex // guards what follows, and what clients tell of each other
 	nextID  int64
 	clients map[int64]*conn
-	running sync.WaitGroup // the connections
+	topics  [2]map[string]map[*conn]bool // who subscribed to a channel, and to a pattern
+	spied   atomic.Int32                 // clients in MONITOR
+	running sync.WaitGroup               // the connections
 }
 
 func newServer() *server {
-	return &server{store: newStore(), config: newConfig(), started: time.Now(), done: make(chan struct{}),
+	s := &server{store: newStore(), config: newConfig(), started: time.Now(), done: make(chan struct{}),
 		clients: make(map[int64]*conn), runID: newRunID()}
+	for kind := range s.topics {
+		s.topics[kind] = make(map[string]map[*conn]bool)
+	}
+	s.store.notify = s.notify
+	return s
 }
 
 // start loads the dump, listens, and serves in the background.
@@ -433,6 +446,7 @@ type conn struct {
 	req     request // of the command that runs now; made once
 	outbox  outbox
 	closing bool // to be closed when the replies are sent
+	holding bool // one of them tells of a subscription, whose messages must come behind it
 	replies replyMode
 	watcher watcher
 
@@ -454,7 +468,9 @@ type conn struct {
 	lib      [2]string // name and version of the client library
 	queued   int       // commands between MULTI and EXEC, -1 outside
 	noEvict  bool
-	speaking int // RESP 2 or 3
+	spying   bool               // in MONITOR
+	topics   [2]map[string]bool // channels and patterns that it subscribed to
+	speaking int                // RESP 2 or 3
 }
 
 // queued is a command that waits for EXEC.
@@ -480,6 +496,7 @@ func newConn(s *server, socket net.Conn) *conn {
 	c.in.guest = s.config.get("requirepass") != ""
 	c.req.conn = c
 	c.db, c.queued, c.speaking = s.store.dbs[0], -1, 2
+	c.topics = [2]map[string]bool{make(map[string]bool), make(map[string]bool)}
 	return c
 }
 
@@ -517,7 +534,7 @@ func (c *conn) serve() {
 // wait for the client is the moment to send everything we owe it: a pipeline of
 // commands costs one write, and no reply waits for the rest of a next command.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.waiter == nil && len(c.out.buf) > 0 { // else the out is not ours
+	if c.waiter == nil && (len(c.out.buf) > 0 || c.holding) { // else the out is not ours
 		if err := c.flush(); err != nil {
 			return 0, err
 		}
@@ -554,13 +571,14 @@ func (c *conn) leave() {
 		c.watcher.unwatch()
 		c.store.Unlock()
 	}
-	c.server.mu.Lock()
-	delete(c.server.clients, c.id)
-	c.server.mu.Unlock()
+	c.setShared(func() {
+		c.forget()
+		delete(c.server.clients, c.id)
+	})
 }
 
 // waits tells whether the client has reason to be silent.
-func (c *conn) waits() bool { return c.blocked.Load() }
+func (c *conn) waits() bool { return c.blocked.Load() || c.subscriptions() > 0 || c.spying }
 
 // dispatch decides whether a command may run, and runs it or puts it into the
 // queue of MULTI. Whatever it decides, there is one reply.
@@ -609,11 +627,18 @@ func (c *conn) mayRun(cmd *command) replyError {
 		return errNoAuth
 	case c.multi && cmd.flags&noMulti != 0:
 		return "ERR Command not allowed inside a transaction"
+	case c.speaking == 2 && c.subscriptions() > 0 && !slices.Contains(whileSubscribed, cmd.name):
+		return replyError("ERR Can't execute '" + cmd.name + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / " +
+			"PING / QUIT / RESET are allowed in this context")
 	case cmd.flags&write != 0 && c.server.saver.failing.Load() && c.server.stopsWrites():
 		return errSaveFailed
 	}
 	return ""
 }
+
+// whileSubscribed are the commands that a subscriber may send in RESP 2, which cannot
+// tell messages from replies.
+var whileSubscribed = []string{"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"}
 
 // run runs the command under the lock that its row names. It is the only place
 // where a command takes the store's lock.
@@ -659,8 +684,11 @@ func (c *conn) mute(mark int) {
 type outbox struct {
 	mu      sync.Mutex
 	owed    []byte
+	holds   bool // messages wait in held until the client's own goroutine flushes
+	held    []byte
 	writing bool          // somebody writes to the socket right now
 	err     error         // of the last write: nothing can be sent any more
+	behind  int64         // Unix time in seconds since when it owes a subscriber much
 	patient int64         // Unix ms until which a write may block before it gives up
 	empty   chan struct{} // closed by the outbox's goroutine at its end
 }
@@ -675,7 +703,7 @@ const (
 // flush sends the replies in c.out, or leaves them to the outbox.
 func (c *conn) flush() error {
 	b := c.out.buf
-	if len(b) == 0 {
+	if len(b) == 0 && !c.holding {
 		return nil
 	}
 	c.out.buf = b[:0]
@@ -687,6 +715,10 @@ func (c *conn) flush() error {
 	defer o.mu.Unlock()
 	if o.err != nil {
 		return o.err
+	}
+	if c.holding {
+		b = append(b, o.held...)
+		c.holding, o.held, o.holds = false, nil, false
 	}
 	if o.writing {
 		return c.owe(b)
@@ -725,6 +757,36 @@ func (c *conn) owe(b []byte) error {
 		go c.deliver()
 	}
 	return nil
+}
+
+// post sends a message that is not a reply. It never waits for the client, and
+// disconnects one that has fallen too far behind, at Redis's limits.
+func (c *conn) post(message []byte) {
+	const hard, soft, patience = 32 << 20, 8 << 20, 60 // bytes, bytes for so many seconds
+	o, now := &c.outbox, time.Now().Unix()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.holds {
+		o.held = append(o.held, message...)
+	} else {
+		c.owe(message)
+	}
+	behind := len(o.owed) + len(o.held)
+	if behind < soft || o.behind == 0 {
+		o.behind = now
+	}
+	if behind > hard || behind > soft && now-o.behind > patience {
+		slog.Warn("A subscriber does not keep up, and is disconnected", "client", c.RemoteAddr())
+		c.Close()
+	}
+}
+
+// hold keeps messages back until the replies before them are flushed.
+func (c *conn) hold() {
+	c.holding = true
+	c.outbox.mu.Lock()
+	c.outbox.holds = true
+	c.outbox.mu.Unlock()
 }
 
 // deliver sends what the outbox owes until it owes nothing.
@@ -821,6 +883,130 @@ func (c *conn) unblock(reply func()) bool {
 	return c.waiter.leave()
 }
 
+// --- pub/sub -----------------------------------------------------------------
+
+// The two kinds of topics.
+const (
+	channels = iota
+	patterns
+)
+
+// subscriptions counts the topics of a client.
+func (c *conn) subscriptions() int { return len(c.topics[channels]) + len(c.topics[patterns]) }
+
+// subscribe adds a topic to those of a client, and unsubscribe removes one. The
+// server's mutex is held.
+func (c *conn) subscribe(kind int, topic string) {
+	all := c.server.topics[kind]
+	if all[topic] == nil {
+		all[topic] = make(map[*conn]bool)
+	}
+	all[topic][c], c.topics[kind][topic] = true, true
+}
+
+func (c *conn) unsubscribe(kind int, topic string) {
+	all := c.server.topics[kind]
+	delete(c.topics[kind], topic)
+	if delete(all[topic], c); len(all[topic]) == 0 {
+		delete(all, topic)
+	}
+}
+
+// forget ends all subscriptions, and MONITOR.
+func (c *conn) forget() {
+	for kind := range c.topics {
+		for topic := range c.topics[kind] {
+			c.unsubscribe(kind, topic)
+		}
+	}
+	if c.spying {
+		c.spying = false
+		c.server.spied.Add(-1)
+	}
+}
+
+// publish posts a message to all who subscribed to the channel or to a pattern that
+// matches it, and returns how many that were.
+func (s *server) publish(channel, message string) (receivers int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	post := func(to map[*conn]bool, parts ...string) {
+		for c := range to {
+			w := writer{resp3: c.speaking == 3}
+			w.push(len(parts))
+			for _, part := range parts {
+				w.bulk(part)
+			}
+			c.post(w.buf)
+			receivers++
+		}
+	}
+	post(s.topics[channels][channel], "message", channel, message)
+	for pattern, to := range s.topics[patterns] {
+		if match(pattern, channel) {
+			post(to, "pmessage", pattern, channel, message)
+		}
+	}
+	return receivers
+}
+
+// notify publishes what happened to a key, if the setting notify-keyspace-events has
+// the class of the event: a letter, like g for what all types have.
+func (s *server) notify(d *db, class byte, event, key string) {
+	on := *s.config.events.Load()
+	if on == "" || !strings.Contains(on, string(class)) && (class == 'm' || !strings.Contains(on, "A")) {
+		return
+	}
+	if strings.Contains(on, "K") {
+		s.publish(fmt.Sprintf("__keyspace@%d__:%s", d.id, key), event)
+	}
+	if strings.Contains(on, "E") {
+		s.publish(fmt.Sprintf("__keyevent@%d__:%s", d.id, event), key)
+	}
+}
+
+// eventClasses reads the setting notify-keyspace-events, and puts it as Redis does.
+func eventClasses(v string) (string, error) {
+	const all = "g$lshzxetd" // which A stands for
+	if strings.Trim(v, "A"+all+"KEm") != "" {
+		return "", errors.New("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+	}
+	has := func(c rune) rune {
+		if strings.ContainsRune(v, c) || strings.Contains(v, "A") && strings.ContainsRune(all, c) {
+			return c
+		}
+		return -1
+	}
+	classes := strings.Map(has, all)
+	if classes == all {
+		classes = "A"
+	}
+	return classes + strings.Map(has, "KEm"), nil
+}
+
+// spy shows a command to the clients in MONITOR; not those that administer, and no
+// passwords.
+func (r *request) spy(micros int64) {
+	if r.server.spied.Load() == 0 || r.cmd.flags&admin != 0 {
+		return
+	}
+	line := fmt.Appendf(nil, "+%d.%06d [%d %s]", micros/1e6, micros%1e6, r.db.id, r.RemoteAddr())
+	for i, word := range r.words {
+		if i > 0 && r.cmd.flags&noAuth != 0 {
+			word = "(redacted)"
+		}
+		line = appendQuoted(append(line, ' '), word)
+	}
+	line = append(line, '\r', '\n')
+	r.server.mu.Lock()
+	defer r.server.mu.Unlock()
+	for _, c := range r.server.clients {
+		if c.spying {
+			c.post(line)
+		}
+	}
+}
+
 // --- what clients tell of each other -----------------------------------------
 
 // allClients returns the clients, oldest first.
@@ -844,21 +1030,26 @@ func (s *server) countClients() (all, blocked int) {
 }
 
 // kind is the TYPE of CLIENT LIST.
-func (c *conn) kind() string { return "normal" }
+func (c *conn) kind() string {
+	if c.subscriptions() > 0 {
+		return "pubsub"
+	}
+	return "normal"
+}
 
 // describe returns the line of a client in CLIENT LIST at now, in Unix ms.
 func (c *conn) describe(now int64) string {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
 	flags, last := "", "NULL"
-	if c.queued >= 0 {
-		flags += "x"
-	}
-	if c.blocked.Load() {
-		flags += "b"
-	}
-	if c.noEvict {
-		flags += "e"
+	for _, f := range []struct {
+		on   bool
+		name string
+	}{{c.spying, "O"}, {c.subscriptions() > 0, "P"}, {c.queued >= 0, "x"}, {c.blocked.Load(), "b"},
+		{c.noEvict, "e"}} {
+		if f.on {
+			flags += f.name
+		}
 	}
 	if cmd := c.command.Load(); cmd != nil {
 		last = cmd.name
@@ -867,10 +1058,10 @@ func (c *conn) describe(now int64) string {
 	owed := len(c.outbox.owed)
 	c.outbox.mu.Unlock()
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=%d "+
-		"sub=0 psub=0 ssub=0 multi=%d qbuf=0 qbuf-free=%d argv-mem=0 multi-mem=0 rbs=%d rbp=0 obl=0 oll=%d "+
+		"sub=%d psub=%d ssub=0 multi=%d qbuf=0 qbuf-free=%d argv-mem=0 multi-mem=0 rbs=%d rbp=0 obl=0 oll=%d "+
 		"omem=%d tot-mem=%d events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
 		c.id, c.RemoteAddr(), c.LocalAddr(), c.name, (now-c.created)/1000, (now-c.active.Load())/1000,
-		cmp.Or(flags, "N"), c.db.id, c.queued, bufferSize, outputKept, min(owed, 1), owed, bufferSize+owed,
+		cmp.Or(flags, "N"), c.db.id, len(c.topics[0]), len(c.topics[1]), c.queued, bufferSize, outputKept, min(owed, 1), owed, bufferSize+owed,
 		last, c.speaking, c.lib[0], c.lib[1])
 }
 

@@ -255,6 +255,23 @@ func unescape(s string, quote byte) (c byte, size int) {
 	return s[1], 2
 }
 
+// appendQuoted appends s in quotes, safe to print, so that unescape can read it.
+func appendQuoted(b []byte, s string) []byte {
+	b = append(b, '"')
+	for _, c := range []byte(s) {
+		i := strings.IndexByte("\n\r\t\b\a\"\\", c)
+		switch {
+		case i >= 0:
+			b = append(b, '\\', "nrtba\"\\"[i])
+		case c < ' ' || c > '~':
+			b = fmt.Appendf(b, "\\x%02x", c)
+		default:
+			b = append(b, c)
+		}
+	}
+	return append(b, '"')
+}
+
 const space = " \t\n\v\f\r"
 
 func isSpace(c byte) bool { return strings.IndexByte(space, c) >= 0 }

@@ -734,10 +734,11 @@ type store struct {
 	changes int64 // since the last save
 	filled  []filledKey
 	expired atomic.Int64
+	notify  func(d *db, class byte, event, key string) // called for what happens to keys
 }
 
 func newStore() *store {
-	s := &store{dbs: make([]*db, databases)}
+	s := &store{dbs: make([]*db, databases), notify: func(*db, byte, string, string) {}}
 	for i := range s.dbs {
 		s.dbs[i] = &db{id: i, watchers: make(map[string][]*watched), waiting: make(map[string][]*waiter)}
 	}
@@ -989,6 +990,7 @@ func (s *store) expire(d *db, key string) {
 	d.remove(key)
 	d.touched(key)
 	s.expired.Add(1)
+	s.notify(d, 'x', "expired", key)
 }
 
 // --- patterns and ranges -----------------------------------------------------
