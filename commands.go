@@ -2827,6 +2827,11 @@ func cmdSwapDB(w *writer, r *request) {
 	was := *a
 	a.replace(b, r.now)
 	b.replace(&was, r.now)
+	for _, d := range []*db{a, b} {
+		for key := range d.waiting {
+			r.store.signal(d, key)
+		}
+	}
 	r.store.changes++
 	w.ok()
 }
