@@ -519,8 +519,11 @@ type replyError string
 
 func fail(e replyError) { panic(e) }
 
-// failIf throws e when something is wrong.
-func failIf(wrong bool, e replyError) {
+// failIf throws an error when something is wrong; args fill the % in it.
+func failIf(wrong bool, e replyError, args ...any) {
+	if wrong && len(args) > 0 {
+		e = replyError(fmt.Sprintf(string(e), args...))
+	}
 	if wrong {
 		panic(e)
 	}
@@ -941,7 +944,7 @@ func cmdHello(w *writer, r *request) {
 		case strings.EqualFold(word, "SETNAME") && r.more():
 			r.setName(r.next())
 		default:
-			fail(replyError("ERR Syntax error in HELLO option '" + word + "'"))
+			failIf(true, "ERR Syntax error in HELLO option '%s'", word)
 		}
 	}
 	if r.in.guest {
@@ -978,22 +981,15 @@ func cmdClientGetName(w *writer, r *request) { w.maybe(r.name, r.name != "") }
 func cmdClientSetInfo(w *writer, r *request) {
 	option, v := r.next(), r.next()
 	i := slices.Index([]string{"lib-name", "lib-ver"}, strings.ToLower(option))
-	if i < 0 {
-		fail(replyError("ERR Unrecognized option '" + option + "'"))
-	}
-	if !isLabel(v) {
-		option = strings.ToLower(option)
-		fail(replyError("ERR " + option + " cannot contain spaces, newlines or special characters."))
-	}
+	failIf(i < 0, "ERR Unrecognized option '%s'", option)
+	failIf(!isLabel(v), "ERR %s cannot contain spaces, newlines or special characters.", strings.ToLower(option))
 	r.setShared(func() { r.lib[i] = v })
 	w.ok()
 }
 
 func cmdClientID(w *writer, r *request) { w.int64(r.id) }
 
-func cmdClientInfo(w *writer, r *request) {
-	w.verbatim(r.conn.describe(r.now) + "\n")
-}
+func cmdClientInfo(w *writer, r *request) { w.verbatim(r.conn.describe(r.now) + "\n") }
 
 func cmdClientNoEvict(w *writer, r *request) {
 	on := r.oneOf("OFF", "ON") == 1
@@ -1011,18 +1007,13 @@ func cmdClientReply(w *writer, r *request) {
 	}
 }
 
-// clientTypes are the words that CLIENT LIST and CLIENT KILL know for TYPE.
-// There are no replicas, and no master.
+// clientType reads a TYPE of client. There are no replicas, and no master.
 func (r *request) clientType() string {
 	word := r.next()
-	switch kind := strings.ToLower(word); kind {
-	case "normal", "pubsub", "master", "replica":
-		return kind
-	case "slave":
-		return "replica"
-	}
-	fail(replyError("ERR Unknown client type '" + word + "'"))
-	return ""
+	kind := strings.Replace(strings.ToLower(word), "slave", "replica", 1)
+	known := slices.Contains([]string{"normal", "pubsub", "master", "replica"}, kind)
+	failIf(!known, "ERR Unknown client type '%s'", word)
+	return kind
 }
 
 // A clientFilter says which clients CLIENT LIST and CLIENT KILL mean.
@@ -1042,10 +1033,8 @@ func cmdClientList(w *writer, r *request) {
 	r.options("TYPE", func() { f.kind = r.clientType(); r.end() }, "ID", func() {
 		r.next()
 		r.pos--
-		for _, s := range r.rest() {
-			id, ok := parseInt(s)
-			failIf(!ok, "ERR Invalid client ID")
-			f.ids = append(f.ids, id)
+		for r.more() {
+			f.ids = append(f.ids, int64(r.atLeast(math.MinInt64, "ERR Invalid client ID")))
 		}
 	})
 	var lines strings.Builder
@@ -1064,89 +1053,58 @@ func cmdClientKill(w *writer, r *request) {
 		f.addr, skipMe = r.next(), false
 	}
 	r.options("TYPE", func() { f.kind = r.clientType() }, "ADDR", &f.addr, "LADDR", &f.laddr, "ID", func() {
-		id, ok := parseInt(r.next())
-		failIf(!ok || id < 1, "ERR client-id should be greater than 0")
-		f.ids = []int64{id}
+		f.ids = []int64{int64(r.atLeast(1, "ERR client-id should be greater than 0"))}
 	}, "USER", func() {
-		if user := r.next(); user != "default" {
-			fail(replyError("ERR No such user '" + user + "'"))
-		}
+		user := r.next()
+		failIf(user != "default", "ERR No such user '%s'", user)
 	}, "SKIPME", func() { skipMe = r.oneOf("NO", "YES") == 1 })
 	killed := 0
 	for _, c := range r.server.allClients() {
-		if f.allows(c) && !(skipMe && c == r.conn) {
-			r.kill(c)
-			killed++
+		switch {
+		case !f.allows(c) || skipMe && c == r.conn:
+			continue
+		case c == r.conn:
+			c.closing = true // when it has the reply
+		default:
+			c.Close()
 		}
+		killed++
 	}
-	switch {
-	case !old:
-		w.int(killed)
-	case killed > 0:
-		w.ok()
-	default:
-		fail("ERR No such client")
-	}
+	failIf(old && killed == 0, "ERR No such client")
+	w.done(!old, killed)
 }
 
 func cmdClientUnblock(w *writer, r *request) {
-	id, byError := r.int(), false
-	if r.more() {
-		byError = r.oneOf("TIMEOUT", "ERROR") == 1
+	id, reply := r.int(), func(c *conn) { c.out.nullArray() }
+	if r.more() && r.oneOf("TIMEOUT", "ERROR") == 1 {
+		reply = func(c *conn) { c.out.err("UNBLOCKED client unblocked via CLIENT UNBLOCK") }
 	}
 	done := false
 	for _, c := range r.server.allClients() {
-		if c.id == id {
-			done = c.unblock(func() {
-				if byError {
-					c.out.err("UNBLOCKED client unblocked via CLIENT UNBLOCK")
-				} else {
-					c.out.nullArray()
-				}
-			})
-		}
+		done = done || c.id == id && c.unblock(reply)
 	}
 	w.bit(done)
 }
 
-// kill disconnects a client; the one who asks first gets the reply.
-func (r *request) kill(c *conn) {
-	if c == r.conn {
-		c.closing = true
-	} else {
-		c.Close()
-	}
-}
-
 // --- generic -----------------------------------------------------------------
 
-func cmdDel(w *writer, r *request) {
-	w.int(r.tally(func(key string) bool {
-		there := r.find(key) != nil
-		if there {
-			r.delete(key)
-		}
-		return there
-	}))
-}
+func cmdDel(w *writer, r *request) { w.int(r.tally(r.delete)) }
 
-// delete removes a key that is there.
-func (r *request) delete(key string) {
-	r.db.remove(key)
-	r.changed(key, "del", 1)
+// delete removes a key, and tells whether it was there.
+func (r *request) delete(key string) bool {
+	there := r.find(key) != nil
+	if there {
+		r.db.remove(key)
+		r.changed(key, "del", 1)
+	}
+	return there
 }
 
 func cmdExists(w *writer, r *request) {
 	w.int(r.tally(func(key string) bool { return r.find(key) != nil }))
 }
 
-func cmdType(w *writer, r *request) {
-	if it := r.find(r.next()); it != nil {
-		w.simple(it.typeName())
-	} else {
-		w.simple("none")
-	}
-}
+func cmdType(w *writer, r *request) { w.simple(r.find(r.next()).typeName()) }
 
 // base is what a time is counted from.
 type base int
@@ -1175,26 +1133,20 @@ func expire(unit int64, from base) handler {
 		key, when := r.next(), r.next()
 		var nx, xx, gt, lt bool
 		for _, word := range r.words[r.pos:] {
-			if !slices.Contains([]string{"NX", "XX", "GT", "LT"}, strings.ToUpper(word)) {
-				fail(replyError("ERR Unsupported option " + word))
-			}
+			known := slices.Contains([]string{"NX", "XX", "GT", "LT"}, strings.ToUpper(word))
+			failIf(!known, "ERR Unsupported option %s", word)
 		}
 		r.options("NX", &nx, "XX", &xx, "GT", &gt, "LT", &lt)
 		failIf(nx && (xx || gt || lt), "ERR NX and XX, GT or LT options at the same time are not compatible")
 		failIf(gt && lt, "ERR GT and LT options at the same time are not compatible")
 		at := r.deadline(toInt(when), unit, from)
-		if r.find(key) == nil {
-			w.int(0)
-			return
+		exists, old := r.find(key) != nil, r.db.expires.get(key) // nil: never, which is later than any time
+		sets := exists && !(nx && old != nil || xx && old == nil ||
+			gt && (old == nil || at <= *old) || lt && old != nil && at >= *old)
+		if sets {
+			r.expireAt(key, at)
 		}
-		old := r.db.expires.get(key) // nil: never, which is later than any time
-		if nx && old != nil || xx && old == nil ||
-			gt && (old == nil || at <= *old) || lt && old != nil && at >= *old {
-			w.int(0)
-			return
-		}
-		r.expireAt(key, at)
-		w.int(1)
+		w.bit(sets)
 	}
 }
 
@@ -1269,72 +1221,62 @@ func cmdRandomKey(w *writer, r *request) {
 func rename(onlyNew bool) handler {
 	return func(w *writer, r *request) {
 		from, to := r.next(), r.next()
-		it := r.find(from)
-		failIf(it == nil, errNoKey)
-		switch taken := r.find(to) != nil; {
-		case onlyNew && taken:
-			w.int(0)
-			return
-		case from != to:
-			r.place(r.db, from, r.db, to, it.text, it.object)
-			r.db.remove(from)
+		failIf(r.find(from) == nil, errNoKey)
+		moves := r.find(to) == nil || !onlyNew
+		if moves && from != to {
+			r.place(from, r.db, to, false)
 			r.changed(from, "rename_from", 1)
 			r.changed(to, "rename_to", 1)
 		}
-		if onlyNew {
-			w.int(1)
-		} else {
-			w.ok()
-		}
+		w.done(onlyNew, oneIf(moves))
 	}
 }
 
-// place gives a key the value and the deadline that another has.
-func (r *request) place(source *db, from string, dest *db, to string, text string, object container) {
+// place gives a key in dest the value and the deadline of one that is there, which goes
+// unless it is kept.
+func (r *request) place(from string, dest *db, to string, keep bool) {
+	it := *r.find(from)
+	if keep && it.object != nil {
+		it.object = it.object.clone()
+	}
 	dest.remove(to)
-	dest.set(to, text, object, r.now)
-	if at := source.expires.get(from); at != nil {
+	dest.set(to, it.text, it.object, r.now)
+	if at := r.db.expires.get(from); at != nil {
 		dest.expires.put(to, *at)
+	}
+	if !keep {
+		r.db.remove(from)
 	}
 }
 
 func cmdMove(w *writer, r *request) {
 	key, dest := r.next(), r.dbIndex(errNotInt)
 	failIf(dest == r.db, errSameObject)
-	it := r.find(key)
-	if it == nil || r.findIn(dest, key) != nil {
-		w.int(0)
-		return
+	moves := r.find(key) != nil && r.findIn(dest, key) == nil
+	if moves {
+		r.place(key, dest, key, false)
+		r.changed(key, "move_from", 1)
+		r.changedIn(dest, key, "move_to", 1)
 	}
-	r.place(r.db, key, dest, key, it.text, it.object)
-	r.db.remove(key)
-	r.changed(key, "move_from", 1)
-	r.changedIn(dest, key, "move_to", 1)
-	w.int(1)
+	w.bit(moves)
 }
 
 func cmdCopy(w *writer, r *request) {
 	from, to, dest, replace := r.next(), r.next(), r.db, false
 	r.options("REPLACE", &replace, "DB", func() { dest = r.dbIndex(errNotInt) })
 	failIf(dest == r.db && from == to, errSameObject)
-	it := r.find(from)
-	if it == nil || r.findIn(dest, to) != nil && !replace {
-		w.int(0)
-		return
+	copies := r.find(from) != nil && (r.findIn(dest, to) == nil || replace)
+	if copies {
+		r.place(from, dest, to, true)
+		r.changedIn(dest, to, "copy_to", 1)
 	}
-	text, object := it.text, it.object
-	if object != nil {
-		object = object.clone()
-	}
-	r.place(r.db, from, dest, to, text, object)
-	r.changedIn(dest, to, "copy_to", 1)
-	w.int(1)
+	w.bit(copies)
 }
 
 // scanOptions are what SCAN, HSCAN, SSCAN and ZSCAN have in common.
 type scanOptions struct {
-	pattern, kind string // kind: only elements of that TYPE, which SCAN alone can say
-	count         int64
+	pattern string
+	count   int64
 }
 
 func (r *request) cursor() uint64 {
@@ -1343,22 +1285,19 @@ func (r *request) cursor() uint64 {
 	return n
 }
 
-func (r *request) scanOptions() scanOptions {
+func (r *request) scanOptions(more ...any) scanOptions {
 	o := scanOptions{pattern: "*", count: 10}
-	known := []any{"MATCH", &o.pattern, "COUNT", &o.count}
-	if r.cmd.name == "scan" {
-		known = append(known, "TYPE", &o.kind)
-	}
-	r.options(known...)
+	r.options(append(more, "MATCH", &o.pattern, "COUNT", &o.count)...)
 	failIf(o.count < 1, errSyntax)
 	return o
 }
 
 func cmdScan(w *writer, r *request) {
-	from, o := r.cursor(), r.scanOptions()
+	from, kind := r.cursor(), ""
+	o := r.scanOptions("TYPE", &kind)
 	var found []string
 	cursor := r.db.keys.scan(from, int(o.count), func(key string, it *item) {
-		fits := o.kind == "" || strings.EqualFold(it.typeName(), o.kind)
+		fits := kind == "" || strings.EqualFold(it.typeName(), kind)
 		if fits && match(o.pattern, key) && !r.db.dead(key, r.now) {
 			found = append(found, key)
 		}
@@ -1378,7 +1317,7 @@ func cmdGet(w *writer, r *request) { w.maybe(r.text(r.next())) }
 func cmdMGet(w *writer, r *request) {
 	w.array(r.left())
 	for _, key := range r.rest() {
-		if it := r.find(key); it != nil && it.typeName() == "string" {
+		if it := r.find(key); it.typeName() == "string" {
 			w.bulk(it.string())
 		} else {
 			w.null()
@@ -1527,20 +1466,14 @@ func cmdGetEx(w *writer, r *request) {
 func mset(onlyNew bool) handler {
 	return func(w *writer, r *request) {
 		list := r.pairs()
+		free := true
 		for i := 0; onlyNew && i < len(list); i += 2 {
-			if r.find(list[i]) != nil {
-				w.int(0)
-				return
-			}
+			free = free && r.find(list[i]) == nil
 		}
-		for i := 0; i < len(list); i += 2 {
+		for i := 0; free && i < len(list); i += 2 {
 			r.setString(list[i], list[i+1], "set")
 		}
-		if onlyNew {
-			w.int(1)
-		} else {
-			w.ok()
-		}
+		w.done(onlyNew, oneIf(free))
 	}
 }
 
@@ -1559,13 +1492,7 @@ func cmdAppend(w *writer, r *request) {
 	w.int(len(t.b))
 }
 
-func cmdStrLen(w *writer, r *request) {
-	if it := r.stringItem(r.next()); it != nil {
-		w.int(it.length())
-	} else {
-		w.int(0)
-	}
-}
+func cmdStrLen(w *writer, r *request) { w.int(r.stringItem(r.next()).length()) }
 
 func cmdGetRange(w *writer, r *request) {
 	key, start, stop := r.next(), r.int(), r.int()
@@ -1584,10 +1511,7 @@ func cmdGetRange(w *writer, r *request) {
 func cmdSetRange(w *writer, r *request) {
 	key, offset, part := r.next(), r.int(), r.next()
 	failIf(offset < 0, errOffset)
-	it, size := r.stringItem(key), 0
-	if it != nil {
-		size = it.length()
-	}
+	size := r.stringItem(key).length()
 	if part == "" {
 		w.int(size)
 		return
@@ -1685,10 +1609,7 @@ func cmdLCS(w *writer, r *request) {
 // lcsString returns the string at the next key, empty when there is none.
 func (r *request) lcsString() string {
 	it := r.find(r.next())
-	if it == nil {
-		return ""
-	}
-	failIf(it.typeName() != "string", "ERR The specified keys must contain string values")
+	failIf(it != nil && it.typeName() != "string", "ERR The specified keys must contain string values")
 	return it.string()
 }
 
@@ -2013,11 +1934,7 @@ func hset(counts bool) handler {
 			}
 		}
 		r.changed(key, "hset", len(list)/2)
-		if counts {
-			w.int(added)
-		} else {
-			w.ok()
-		}
+		w.done(counts, added)
 	}
 }
 

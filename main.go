@@ -840,7 +840,7 @@ func (c *conn) park() {
 	case <-c.waiter.done:
 	case <-late:
 		c.store.Lock()
-		c.unblock(func() { c.out.nullArray() })
+		c.unblock(func(c *conn) { c.out.nullArray() })
 		c.store.Unlock()
 	}
 	c.SetReadDeadline(time.Unix(1, 0)) // ends the watch
@@ -867,7 +867,7 @@ func (c *conn) watch() {
 			return
 		}
 		c.store.Lock()
-		c.unblock(func() { c.closing = true })
+		c.unblock(func(c *conn) { c.closing = true })
 		c.store.Unlock()
 		return
 	}
@@ -875,11 +875,11 @@ func (c *conn) watch() {
 
 // unblock ends the waiting of a client, if it waits, after reply has told it why. The
 // store is locked.
-func (c *conn) unblock(reply func()) bool {
+func (c *conn) unblock(reply func(c *conn)) bool {
 	if c.waiter == nil || c.waiter.keys == nil {
 		return false
 	}
-	reply()
+	reply(c)
 	return c.waiter.leave()
 }
 

@@ -432,13 +432,23 @@ func (w *writer) place(p *string) {
 	}
 }
 
-// bit writes 1 or 0.
-func (w *writer) bit(b bool) {
-	if b {
-		w.int(1)
+// done writes n when the command counts, else OK.
+func (w *writer) done(counts bool, n int) {
+	if counts {
+		w.int(n)
 	} else {
-		w.int(0)
+		w.ok()
 	}
+}
+
+// bit writes 1 or 0.
+func (w *writer) bit(b bool) { w.int(oneIf(b)) }
+
+func oneIf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (w *writer) null()      { w.nullOf('$') }

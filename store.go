@@ -674,6 +674,9 @@ type (
 
 // typeName is what TYPE says.
 func (it *item) typeName() string {
+	if it == nil {
+		return "none"
+	}
 	switch it.object.(type) {
 	case nil, *buffer:
 		return "string"
@@ -700,8 +703,11 @@ func (it *item) buffer() *buffer {
 	return it.object.(*buffer)
 }
 
-// length and slice look at a string without copying all of it. 0 <= i <= j <= length.
+// length and slice look at a string, or at nothing, without copying it all. 0 <= i <= j <= length.
 func (it *item) length() int {
+	if it == nil {
+		return 0
+	}
 	if it.object != nil {
 		return it.object.len()
 	}
@@ -709,6 +715,9 @@ func (it *item) length() int {
 }
 
 func (it *item) slice(i, j int) string {
+	if it == nil {
+		return ""
+	}
 	if t, ok := it.object.(*buffer); ok {
 		return string(t.b[i:j])
 	}
