@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -1164,22 +1165,21 @@ func (r *request) expireAt(key string, at int64) {
 func ttl(unit int64, from base) handler {
 	return func(w *writer, r *request) {
 		key := r.next()
-		if r.find(key) == nil {
+		exists, at := r.find(key) != nil, r.db.expires.get(key)
+		switch {
+		case !exists:
 			w.int(-2)
-			return
-		}
-		at := r.db.expires.get(key)
-		if at == nil {
+		case at == nil:
 			w.int(-1)
-			return
+		case from == fromNow:
+			w.int64(rounded(*at-r.now, unit))
+		default:
+			w.int64(rounded(*at, unit))
 		}
-		left := *at
-		if from == fromNow {
-			left -= r.now
-		}
-		w.int64(left/unit + (left%unit+unit/2)/unit) // rounded
 	}
 }
+
+func rounded(n, unit int64) int64 { return n/unit + (n%unit+unit/2)/unit }
 
 func cmdPersist(w *writer, r *request) {
 	key := r.next()
@@ -1325,132 +1325,123 @@ func cmdMGet(w *writer, r *request) {
 	}
 }
 
-// lifetime is what SET and GETEX can say about a deadline: one option and its number.
+// A lifetime is what SET and GETEX can say about a deadline: one option and its number.
 type lifetime struct{ word, n string }
 
-// option reads one of the options about a deadline; each excludes the others.
-func (l *lifetime) option(r *request, word string) {
-	failIf(l.word != "" && l.word != word, errSyntax)
-	switch l.word = word; word {
-	case "EX", "PX", "EXAT", "PXAT":
-		l.n = r.next()
-	case "KEEPTTL", "PERSIST":
-	default:
-		fail(errSyntax)
+// options returns the options about a deadline; each excludes the others.
+func (l *lifetime) options(r *request, alone string) (known []any) {
+	for _, word := range []string{"EX", "PX", "EXAT", "PXAT", alone} {
+		known = append(known, word, func() {
+			failIf(l.word != "" && l.word != word, errSyntax)
+			if l.word = word; word != alone {
+				l.n = r.next()
+			}
+		})
 	}
+	return known
 }
 
 // deadline returns the deadline in Unix ms, when one is to be set.
 func (l *lifetime) deadline(r *request) (at int64, given bool) {
-	if l.n == "" && !strings.HasPrefix(l.word, "EX") && !strings.HasPrefix(l.word, "PX") {
+	if !strings.Contains(l.word, "X") {
 		return 0, false
 	}
 	n, unit, from := toInt(l.n), int64(1), fromNow
-	if n <= 0 {
-		fail(errExpireTime(r.cmd.name))
-	}
 	if l.word[0] == 'E' {
 		unit = 1000
 	}
 	if len(l.word) == 4 {
 		from = fromEpoch
 	}
+	if n <= 0 {
+		fail(errExpireTime(r.cmd.name))
+	}
 	return r.deadline(n, unit, from), true
+}
+
+// setOptions are the options of SET. Other commands are SET with some of them.
+type setOptions struct {
+	lifetime
+	nx, xx, get bool
 }
 
 func cmdSet(w *writer, r *request) {
 	key, text := r.next(), r.next()
-	var life lifetime
-	var nx, xx, get bool
-	for r.more() {
-		switch word := r.option(); word {
-		case "NX":
-			nx = true
-		case "XX":
-			xx = true
-		case "GET":
-			get = true
-		case "PERSIST":
-			fail(errSyntax)
-		default:
-			life.option(r, word)
-		}
-	}
-	failIf(nx && xx, errSyntax)
-	at, given := life.deadline(r)
-	var old string
-	var existed bool
-	if get {
-		old, existed = r.text(key)
-	} else if nx || xx || life.word == "KEEPTTL" {
-		existed = r.find(key) != nil // which drops what is dead, so that its deadline is not kept
-	}
-	if nx && existed || xx && !existed {
-		w.maybe(old, get && existed)
+	if r.more() {
+		r.setWithOptions(w, key, text)
 		return
 	}
-	if life.word != "KEEPTTL" {
+	r.setString(key, text, "set")
+	w.ok()
+}
+
+func (r *request) setWithOptions(w *writer, key, text string) {
+	var o setOptions
+	r.options(append(o.options(r, "KEEPTTL"), "NX", &o.nx, "XX", &o.xx, "GET", &o.get)...)
+	failIf(o.nx && o.xx, errSyntax)
+	old, set := r.set(key, text, &o)
+	switch {
+	case o.get:
+		w.place(old)
+	case set:
+		w.ok()
+	default:
+		w.null()
+	}
+}
+
+// set sets a key as the options say. It returns the old string, if they ask for it, and
+// tells whether the key was set.
+func (r *request) set(key, text string, o *setOptions) (old *string, set bool) {
+	at, given := o.deadline(r)
+	it := r.find(key) // which drops what is dead, so that its deadline is not kept
+	if o.get && it != nil {
+		s := r.stringItem(key).string()
+		old = &s
+	}
+	if o.nx && it != nil || o.xx && it == nil {
+		return old, false
+	}
+	if o.word != "KEEPTTL" {
 		r.db.expires.remove(key)
 	}
 	r.db.set(key, text, nil, r.now)
-	if given {
-		r.db.expires.put(key, at)
-	}
 	r.changed(key, "set", 1)
 	if given {
-		r.notify(r.db, key, "expire")
+		r.expireAt(key, at)
 	}
-	if get {
-		w.maybe(old, existed)
-	} else {
-		w.ok()
-	}
+	return old, true
 }
 
 // setWithTTL makes SETEX and PSETEX.
 func setWithTTL(word string) handler {
 	return func(w *writer, r *request) {
-		key, life := r.next(), lifetime{word, r.next()}
-		at, _ := life.deadline(r)
-		r.setString(key, r.next(), "set")
-		r.expireAt(key, at)
+		key, o := r.next(), setOptions{lifetime: lifetime{word, r.next()}}
+		r.set(key, r.next(), &o)
 		w.ok()
 	}
 }
 
 func cmdSetNX(w *writer, r *request) {
-	key, text := r.next(), r.next()
-	isNew := r.find(key) == nil
-	if isNew {
-		r.setString(key, text, "set")
-	}
-	w.bit(isNew)
+	_, set := r.set(r.next(), r.next(), &setOptions{nx: true})
+	w.bit(set)
 }
 
 func cmdGetSet(w *writer, r *request) {
-	key := r.next()
-	old, existed := r.text(key)
-	r.setString(key, r.next(), "set")
-	w.maybe(old, existed)
+	old, _ := r.set(r.next(), r.next(), &setOptions{get: true})
+	w.place(old)
 }
 
 func cmdGetDel(w *writer, r *request) {
 	key := r.next()
-	old, existed := r.text(key)
-	if existed {
-		r.delete(key)
-	}
-	w.maybe(old, existed)
+	w.maybe(r.text(key))
+	r.delete(key)
 }
 
 func cmdGetEx(w *writer, r *request) {
 	key := r.next()
 	var life lifetime
-	for r.more() {
-		if life.option(r, r.option()); life.word == "KEEPTTL" {
-			fail(errSyntax)
-		}
-	}
+	r.options(life.options(r, "PERSIST")...)
 	text, existed := r.text(key)
 	if existed && life.word == "PERSIST" {
 		r.persist(key)
@@ -1804,22 +1795,23 @@ func (r *request) move(w *writer, from, to string, take, put end) {
 	w.bulk(s)
 }
 
-// index returns the place of element i of a list, which counts from the end when negative.
-func index(l *list, i int64) (int, bool) {
+// element returns where element i of a list stands, which counts from the end when
+// negative; nil when there is none.
+func element(l *list, i int64) *string {
 	if i < 0 {
 		i += int64(l.len())
 	}
-	return int(i), i >= 0 && i < int64(l.len())
+	if i < 0 || i >= int64(l.len()) {
+		return nil
+	}
+	return l.at(int(i))
 }
 
 func cmdLIndex(w *writer, r *request) {
-	l := read[list](r, r.next())
-	if l.len() == 0 {
-		w.null()
-	} else if i, ok := index(l, r.int()); ok {
-		w.bulk(*l.at(i))
+	if l := read[list](r, r.next()); l.len() > 0 {
+		w.place(element(l, r.int()))
 	} else {
-		w.null()
+		w.null() // whatever the index says
 	}
 }
 
@@ -1827,9 +1819,9 @@ func cmdLSet(w *writer, r *request) {
 	key := r.next()
 	l := read[list](r, key)
 	failIf(l.len() == 0, errNoKey)
-	i, ok := index(l, r.int())
-	failIf(!ok, errIndex)
-	*l.at(i) = r.next()
+	p := element(l, r.int())
+	failIf(p == nil, errIndex)
+	*p = r.next()
 	r.changed(key, "lset", 1)
 	w.ok()
 }
@@ -1873,41 +1865,30 @@ func cmdLRem(w *writer, r *request) {
 func cmdLInsert(w *writer, r *request) {
 	key, offset, pivot, s := r.next(), r.oneOf("BEFORE", "AFTER"), r.next(), r.next()
 	l := read[list](r, key)
-	if l.len() == 0 {
+	at := positions(l, pivot, 1, 1, 0)
+	switch {
+	case len(at) > 0:
+		l.insert(at[0]+offset, s)
+		r.changed(key, "linsert", 1)
+		w.int(l.len())
+	case l.len() > 0:
+		w.int(-1)
+	default:
 		w.int(0)
-		return
 	}
-	for i, e := range l.all(front) {
-		if e == pivot {
-			l.insert(i+offset, s)
-			r.changed(key, "linsert", 1)
-			w.int(l.len())
-			return
-		}
-	}
-	w.int(-1)
 }
 
 func cmdLPos(w *writer, r *request) {
 	key, s := r.next(), r.next()
-	rank, count, most := int64(1), int64(-1), int64(0)
+	rank, count, most := int64(1), -1, 0
 	r.options("RANK", func() {
-		if rank = r.int(); rank == math.MinInt64 {
-			fail("ERR value is out of range, " +
-				"value must between -9223372036854775807 and 9223372036854775807")
-		}
-		if rank == 0 {
-			fail("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... " +
-				"or use negative to start from the end of the list")
-		}
-	}, "COUNT", func() { count = int64(r.atLeast(0, "ERR COUNT can't be negative")) },
-		"MAXLEN", func() { most = int64(r.atLeast(0, "ERR MAXLEN can't be negative")) })
-	l := read[list](r, key)
-	limit := count
-	if count < 0 {
-		limit = 1
-	}
-	found := positions(l, s, rank, limit, most)
+		rank = r.int()
+		failIf(rank == math.MinInt64, errCountRange)
+		failIf(rank == 0, "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... "+
+			"or use negative to start from the end of the list")
+	}, "COUNT", func() { count = r.atLeast(0, "ERR COUNT can't be negative") },
+		"MAXLEN", func() { most = r.atLeast(0, "ERR MAXLEN can't be negative") })
+	found := positions(read[list](r, key), s, rank, max(count, -count), most)
 	switch {
 	case count >= 0:
 		w.array(len(found))
@@ -1966,11 +1947,8 @@ func lookAll[V any](see view[V]) handler {
 func has[V any](w *writer, r *request) { w.bit(read[dict[V]](r, r.next()).has(r.next())) }
 
 func cmdHStrLen(w *writer, r *request) {
-	n := 0
-	if v := read[hash](r, r.next()).get(r.next()); v != nil {
-		n = len(*v)
-	}
-	w.int(n)
+	v := read[hash](r, r.next()).get(r.next())
+	w.int(len(*cmp.Or(v, new(string))))
 }
 
 // remove makes HDEL and SREM.
@@ -2009,9 +1987,8 @@ func cmdHIncrBy(w *writer, r *request) {
 	h := edit[hash](r, key)
 	if old := h.get(field); old != nil {
 		var ok bool
-		if n, ok = parseInt(*old); !ok {
-			fail("ERR hash value is not an integer")
-		}
+		n, ok = parseInt(*old)
+		failIf(!ok, "ERR hash value is not an integer")
 	}
 	n = plus(n, by)
 	h.put(field, strconv.FormatInt(n, 10))
@@ -2021,12 +1998,9 @@ func cmdHIncrBy(w *writer, r *request) {
 
 func cmdHIncrByFloat(w *writer, r *request) {
 	key, field, by, old := r.next(), r.next(), r.next(), "0"
-	switch f, ok := parseDecimal(by); {
-	case !ok:
-		fail(errNotFloat)
-	case f.IsInf():
-		fail("ERR value is NaN or Infinity")
-	}
+	f, ok := parseDecimal(by)
+	failIf(!ok, errNotFloat)
+	failIf(f.IsInf(), "ERR value is NaN or Infinity")
 	h := edit[hash](r, key)
 	if v := h.get(field); v != nil {
 		old = *v
@@ -2151,17 +2125,13 @@ func cmdSMove(w *writer, r *request) {
 		w.int(0)
 		return
 	}
-	dest := edit[set](r, to)
-	if !source.has(m) || from == to {
-		w.bit(source.has(m))
-		return
+	dest, moves := edit[set](r, to), source.has(m)
+	if moves && from != to {
+		source.remove(m)
+		r.changed(from, "srem", 1)
+		r.changed(to, "sadd", oneIf(dest.put(m, struct{}{})))
 	}
-	source.remove(m)
-	r.changed(from, "srem", 1)
-	if dest.put(m, struct{}{}) {
-		r.changed(to, "sadd", 1)
-	}
-	w.int(1)
+	w.bit(moves)
 }
 
 func cmdSPop(w *writer, r *request) {

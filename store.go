@@ -1084,12 +1084,12 @@ func span(start, stop int64, n int) (i, j int) {
 // positions returns where s stands in a list: from the rank-th match on (from the
 // end when negative), at most limit of them, after looking at no more than most
 // elements; 0 is no limit.
-func positions(l *list, s string, rank int64, limit, most int64) (found []int) {
+func positions(l *list, s string, rank int64, limit, most int) (found []int) {
 	from, skip := front, rank-1
 	if rank < 0 {
 		from, skip = back, -rank-1
 	}
-	looked := int64(0)
+	looked := 0
 	for i, e := range l.all(from) {
 		if looked++; most > 0 && looked > most {
 			break
@@ -1100,7 +1100,7 @@ func positions(l *list, s string, rank int64, limit, most int64) (found []int) {
 		if skip--; skip >= 0 {
 			continue
 		}
-		if found = append(found, i); limit > 0 && int64(len(found)) == limit {
+		if found = append(found, i); limit > 0 && len(found) == limit {
 			break
 		}
 	}
