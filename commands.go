@@ -133,8 +133,8 @@ var table = []group{
 		{"PEXPIRETIME key", "Returns the deadline of a key in Unix ms.", fastRead, ttl(1, fromEpoch)},
 		{"PTTL key", "Returns the time to live of a key in milliseconds.", fastRead, ttl(1, fromNow)},
 		{"RANDOMKEY", "Returns a random key.", readonly | lockWrite, cmdRandomKey},
-		{"RENAME key newkey", "Renames a key.", write, rename(false)},
-		{"RENAMENX key newkey", "Renames a key if the new name is free.", fastWrite, rename(true)},
+		{"RENAME key newkey", "Renames a key.", write, cmdRename},
+		{"RENAMENX key newkey", "Renames a key if the new name is free.", fastWrite, cmdRename},
 		{"SCAN cursor" + matching + " [TYPE type]", "Goes through the keys.", readonly, cmdScan},
 		{"TOUCH key [key ...]", "Counts and uses the keys that exist.", fastRead, cmdExists},
 		{"TTL key", "Returns the time to live of a key in seconds.", fastRead, ttl(1000, fromNow)},
@@ -157,11 +157,11 @@ var table = []group{
 		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Finds what two strings share.",
 			readonly, cmdLCS},
 		{"MGET key [key ...]", "Returns the strings at several keys.", fastRead, cmdMGet},
-		{"MSET key value [key value ...]", "Sets several keys at once.", grow, mset(false)},
-		{"MSETNX key value [key value ...]", "Sets several keys if none of them exists.", grow, mset(true)},
-		{"PSETEX key milliseconds value", "Sets a key and its time to live in ms.", grow, setWithTTL("PX")},
+		{"MSET key value [key value ...]", "Sets several keys at once.", grow, cmdMSet},
+		{"MSETNX key value [key value ...]", "Sets several keys if none of them exists.", grow, cmdMSet},
+		{"PSETEX key milliseconds value", "Sets a key and its time to live in ms.", grow, cmdSetEx},
 		{"SET key value [NX|XX] [GET] [" + lifetimes + "|KEEPTTL]", "Sets a key to a string.", grow, cmdSet},
-		{"SETEX key seconds value", "Sets a key and its time to live.", grow, setWithTTL("EX")},
+		{"SETEX key seconds value", "Sets a key and its time to live.", grow, cmdSetEx},
 		{"SETNX key value", "Sets a key if it does not exist.", fastGrow, cmdSetNX},
 		{"SETRANGE key offset value", "Overwrites a part of the string at a key.", grow, cmdSetRange},
 		{"STRLEN key", "Returns the length of the string at a key.", fastRead, cmdStrLen},
@@ -200,22 +200,22 @@ var table = []group{
 		{"RPUSHX key element [element ...]", "Adds them if the list exists.", fastGrow, push(back, ifExists)},
 	}},
 	{"hash", []row{
-		{"HDEL key field [field ...]", "Removes fields from a hash.", fastWrite, remove[string]("hdel")},
+		{"HDEL key field [field ...]", "Removes fields from a hash.", fastWrite, remove[string]},
 		{"HEXISTS key field", "Tells whether a hash has a field.", fastRead, has[string]},
 		{"HGET key field", "Returns the value of a field.", fastRead, cmdHGet},
-		{"HGETALL key", "Returns all fields and values.", readonly, hall(true, true)},
+		{"HGETALL key", "Returns all fields and values.", readonly, cmdHGetAll},
 		{"HINCRBY key field increment", "Adds to the integer in a field.", fastGrow, cmdHIncrBy},
 		{"HINCRBYFLOAT key field increment", "Adds to the number in a field.", fastGrow, cmdHIncrByFloat},
-		{"HKEYS key", "Returns all fields.", readonly, hall(true, false)},
+		{"HKEYS key", "Returns all fields.", readonly, cmdHGetAll},
 		{"HLEN key", "Counts the fields.", fastRead, length[hash]},
 		{"HMGET key field [field ...]", "Returns the values of fields.", fastRead, lookAll(fieldsOf)},
-		{"HMSET key field value [field value ...]", "Sets fields.", fastGrow, hset(false)},
+		{"HMSET key field value [field value ...]", "Sets fields.", fastGrow, cmdHSet},
 		{"HRANDFIELD key [count [WITHVALUES]]", "Returns random fields.", readonly, random(fieldsOf)},
 		{"HSCAN key cursor" + matching, "Goes through the fields.", readonly, scan(fieldsOf)},
-		{"HSET key field value [field value ...]", "Sets fields.", fastGrow, hset(true)},
+		{"HSET key field value [field value ...]", "Sets fields.", fastGrow, cmdHSet},
 		{"HSETNX key field value", "Sets a field if the hash does not have it.", fastGrow, cmdHSetNX},
 		{"HSTRLEN key field", "Returns the length of the value of a field.", fastRead, cmdHStrLen},
-		{"HVALS key", "Returns all values.", readonly, hall(false, true)},
+		{"HVALS key", "Returns all values.", readonly, cmdHGetAll},
 	}},
 	{"set", []row{
 		{"SADD key member [member ...]", "Adds members to a set.", fastGrow, cmdSAdd},
@@ -232,7 +232,7 @@ var table = []group{
 		{"SMOVE source destination member", "Moves a member to another set.", fastWrite, cmdSMove},
 		{"SPOP key [count]", "Takes random members.", fastWrite, cmdSPop},
 		{"SRANDMEMBER key [count]", "Returns random members.", readonly, random(membersOf)},
-		{"SREM key member [member ...]", "Removes members.", fastWrite, remove[struct{}]("srem")},
+		{"SREM key member [member ...]", "Removes members.", fastWrite, remove[struct{}]},
 		{"SSCAN key cursor" + matching, "Goes through the members.", readonly, scan(membersOf)},
 		{"SUNION key [key ...]", "Unites sets.", readonly, algebra(union)},
 		{"SUNIONSTORE destination key [key ...]", "Stores what SUNION returns.", grow, algebra(union)},
@@ -272,7 +272,7 @@ var table = []group{
 		{"ZRANGEBYSCORE key min max [WITHSCORES]" + limited, "Returns a range by score.",
 			readonly, zrange(byScore, false)},
 		{"ZRANGESTORE dst src min max" + cutBy, "Stores what ZRANGE returns.", grow, cmdZRange},
-		{"ZRANK key member", "Returns the rank of a member, the lowest being 0.", fastRead, zrank(false)},
+		{"ZRANK key member", "Returns the rank of a member, the lowest being 0.", fastRead, cmdZRank},
 		{"ZREM key member [member ...]", "Removes members.", fastWrite, cmdZRem},
 		{"ZREMRANGEBYLEX key min max", "Removes a range by name.", write, zremrange(byLex)},
 		{"ZREMRANGEBYRANK key start stop", "Removes a range by rank.", write, zremrange(byRank)},
@@ -283,7 +283,7 @@ var table = []group{
 			readonly, zrange(byLex, true)},
 		{"ZREVRANGEBYSCORE key max min [WITHSCORES]" + limited,
 			"Returns a range by score, downwards.", readonly, zrange(byScore, true)},
-		{"ZREVRANK key member", "Returns the rank of a member, the highest being 0.", fastRead, zrank(true)},
+		{"ZREVRANK key member", "Returns the rank of a member, the highest being 0.", fastRead, cmdZRank},
 		{"ZSCAN key cursor" + matching, "Goes through the members.", readonly, scan(scoresOf)},
 		{"ZSCORE key member", "Returns the score of a member.", fastRead, cmdZScore},
 		{"ZUNION numkeys key [key ...]" + weights + " [WITHSCORES]", "Unites sorted sets.",
@@ -326,8 +326,8 @@ var table = []group{
 		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.",
 			session | admin, cmdConfigSet},
 		{"DBSIZE", "Counts the keys of the database.", fastRead, cmdDBSize},
-		{"FLUSHALL [ASYNC|SYNC]", "Deletes all keys of all databases.", write, flush(true)},
-		{"FLUSHDB [ASYNC|SYNC]", "Deletes all keys of the database.", write, flush(false)},
+		{"FLUSHALL [ASYNC|SYNC]", "Deletes all keys of all databases.", write, cmdFlush},
+		{"FLUSHDB [ASYNC|SYNC]", "Deletes all keys of the database.", write, cmdFlush},
 		{"INFO [section [section ...]]", "Tells about the server.", anytime | lockRead, cmdInfo},
 		{"LASTSAVE", "Returns the Unix time of the last save.", anytime | fast, cmdLastSave},
 		{"MONITOR", "Shows every command that the server runs.", session | admin, cmdMonitor},
@@ -1217,19 +1217,17 @@ func cmdRandomKey(w *writer, r *request) {
 	w.null()
 }
 
-// rename makes RENAME and RENAMENX.
-func rename(onlyNew bool) handler {
-	return func(w *writer, r *request) {
-		from, to := r.next(), r.next()
-		failIf(r.find(from) == nil, errNoKey)
-		moves := r.find(to) == nil || !onlyNew
-		if moves && from != to {
-			r.place(from, r.db, to, false)
-			r.changed(from, "rename_from", 1)
-			r.changed(to, "rename_to", 1)
-		}
-		w.done(onlyNew, oneIf(moves))
+// cmdRename is RENAME and RENAMENX.
+func cmdRename(w *writer, r *request) {
+	from, to, onlyNew := r.next(), r.next(), r.cmd.name == "renamenx"
+	failIf(r.find(from) == nil, errNoKey)
+	moves := r.find(to) == nil || !onlyNew
+	if moves && from != to {
+		r.place(from, r.db, to, false)
+		r.changed(from, "rename_from", 1)
+		r.changed(to, "rename_to", 1)
 	}
+	w.done(onlyNew, oneIf(moves))
 }
 
 // place gives a key in dest the value and the deadline of one that is there, which goes
@@ -1413,13 +1411,14 @@ func (r *request) set(key, text string, o *setOptions) (old *string, set bool) {
 	return old, true
 }
 
-// setWithTTL makes SETEX and PSETEX.
-func setWithTTL(word string) handler {
-	return func(w *writer, r *request) {
-		key, o := r.next(), setOptions{lifetime: lifetime{word, r.next()}}
-		r.set(key, r.next(), &o)
-		w.ok()
+// cmdSetEx is SETEX and PSETEX.
+func cmdSetEx(w *writer, r *request) {
+	key, o := r.next(), setOptions{lifetime: lifetime{"EX", r.next()}}
+	if r.cmd.name == "psetex" {
+		o.word = "PX"
 	}
+	r.set(key, r.next(), &o)
+	w.ok()
 }
 
 func cmdSetNX(w *writer, r *request) {
@@ -1453,19 +1452,16 @@ func cmdGetEx(w *writer, r *request) {
 	w.maybe(text, existed)
 }
 
-// mset makes MSET and MSETNX.
-func mset(onlyNew bool) handler {
-	return func(w *writer, r *request) {
-		list := r.pairs()
-		free := true
-		for i := 0; onlyNew && i < len(list); i += 2 {
-			free = free && r.find(list[i]) == nil
-		}
-		for i := 0; free && i < len(list); i += 2 {
-			r.setString(list[i], list[i+1], "set")
-		}
-		w.done(onlyNew, oneIf(free))
+// cmdMSet is MSET and MSETNX.
+func cmdMSet(w *writer, r *request) {
+	list, onlyNew, free := r.pairs(), r.cmd.name == "msetnx", true
+	for i := 0; onlyNew && i < len(list); i += 2 {
+		free = free && r.find(list[i]) == nil
 	}
+	for i := 0; free && i < len(list); i += 2 {
+		r.setString(list[i], list[i+1], "set")
+	}
+	w.done(onlyNew, oneIf(free))
 }
 
 func cmdAppend(w *writer, r *request) {
@@ -1904,19 +1900,17 @@ func cmdLPos(w *writer, r *request) {
 
 // --- hash --------------------------------------------------------------------
 
-// hset makes HSET, which replies with the number of new fields, and HMSET.
-func hset(counts bool) handler {
-	return func(w *writer, r *request) {
-		key, list, added := r.next(), r.pairs(), 0
-		h := edit[hash](r, key)
-		for i := 0; i < len(list); i += 2 {
-			if h.put(list[i], list[i+1]) {
-				added++
-			}
+// cmdHSet is HSET, which replies with the number of new fields, and HMSET.
+func cmdHSet(w *writer, r *request) {
+	key, list, added := r.next(), r.pairs(), 0
+	h := edit[hash](r, key)
+	for i := 0; i < len(list); i += 2 {
+		if h.put(list[i], list[i+1]) {
+			added++
 		}
-		r.changed(key, "hset", len(list)/2)
-		w.done(counts, added)
 	}
+	r.changed(key, "hset", len(list)/2)
+	w.done(r.cmd.name == "hset", added)
 }
 
 func cmdHSetNX(w *writer, r *request) {
@@ -1951,33 +1945,29 @@ func cmdHStrLen(w *writer, r *request) {
 	w.int(len(*cmp.Or(v, new(string))))
 }
 
-// remove makes HDEL and SREM.
-func remove[V any](event string) handler {
-	return func(w *writer, r *request) {
-		key := r.next()
-		d := edit[dict[V]](r, key)
-		n := r.tally(func(name string) bool { _, ok := d.remove(name); return ok })
-		r.changed(key, event, n)
-		w.int(n)
-	}
+// remove is HDEL and SREM.
+func remove[V any](w *writer, r *request) {
+	key := r.next()
+	d := edit[dict[V]](r, key)
+	n := r.tally(func(name string) bool { _, ok := d.remove(name); return ok })
+	r.changed(key, r.cmd.name, n)
+	w.int(n)
 }
 
-// hall makes HGETALL, HKEYS and HVALS.
-func hall(names, values bool) handler {
-	return func(w *writer, r *request) {
-		h := read[hash](r, r.next())
-		if names && values {
-			w.mapOf(h.len())
-		} else {
-			w.array(h.len())
+// cmdHGetAll is HGETALL, HKEYS and HVALS.
+func cmdHGetAll(w *writer, r *request) {
+	h, names, values := read[hash](r, r.next()), r.cmd.name != "hvals", r.cmd.name != "hkeys"
+	if names && values {
+		w.mapOf(h.len())
+	} else {
+		w.array(h.len())
+	}
+	for field, v := range h.all() {
+		if names {
+			w.bulk(field)
 		}
-		for field, v := range h.all() {
-			if names {
-				w.bulk(field)
-			}
-			if values {
-				w.bulk(*v)
-			}
+		if values {
+			w.bulk(*v)
 		}
 	}
 }
@@ -2381,21 +2371,19 @@ func cmdZRem(w *writer, r *request) {
 
 func cmdZScore(w *writer, r *request) { putScore(w, scoresOf.find(r, r.next()).get(r.next())) }
 
-// zrank makes ZRANK and ZREVRANK.
-func zrank(reverse bool) handler {
-	return func(w *writer, r *request) {
-		z, m := read[zset](r, r.next()), r.next()
-		score := z.scores.get(m)
-		if score == nil {
-			w.null()
-			return
-		}
-		rank := z.order.rank(scored{*score, m}.follows)
-		if reverse {
-			rank = z.len() - 1 - rank
-		}
-		w.int(rank)
+// cmdZRank is ZRANK and ZREVRANK.
+func cmdZRank(w *writer, r *request) {
+	z, m := read[zset](r, r.next()), r.next()
+	score := z.scores.get(m)
+	if score == nil {
+		w.null()
+		return
 	}
+	rank := z.order.rank(scored{*score, m}.follows)
+	if r.cmd.name == "zrevrank" {
+		rank = z.len() - 1 - rank
+	}
+	w.int(rank)
 }
 
 // An order says by what a range of a sorted set is cut out.
@@ -2691,21 +2679,19 @@ func cmdTime(w *writer, r *request) {
 	w.bulks([]string{strconv.FormatInt(now/1e6, 10), strconv.FormatInt(now%1e6, 10)})
 }
 
-// flush makes FLUSHDB and FLUSHALL. ASYNC and SYNC make no difference: it takes no time.
-func flush(all bool) handler {
-	return func(w *writer, r *request) {
-		if r.more() {
-			r.oneOf("ASYNC", "SYNC")
-		}
-		r.end()
-		for _, d := range r.store.dbs {
-			if all || d == r.db {
-				r.store.changes += int64(d.keys.len()) + 1
-				d.replace(&db{}, r.now)
-			}
-		}
-		w.ok()
+// cmdFlush is FLUSHDB and FLUSHALL. ASYNC and SYNC make no difference: it takes no time.
+func cmdFlush(w *writer, r *request) {
+	if r.more() {
+		r.oneOf("ASYNC", "SYNC")
 	}
+	r.end()
+	for _, d := range r.store.dbs {
+		if d == r.db || r.cmd.name == "flushall" {
+			r.store.changes += int64(d.keys.len()) + 1
+			d.replace(&db{}, r.now)
+		}
+	}
+	w.ok()
 }
 
 func cmdSwapDB(w *writer, r *request) {
