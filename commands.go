@@ -19,10 +19,9 @@ import (
 	"time"
 )
 
-// How to read this file: the table of commands, which is the only list of them;
-// then what every command stands on, the request; then one section a group, in
-// the order of the table. A handler parses its arguments, calls the store and
-// replies. To add a command, add a row and its handler.
+// How to read this file: the table of commands, which is the only list of them; then what every command
+// stands on, the request; then one section a group, in the order of the table. A handler parses its
+// arguments, calls the store and replies. To add a command, add a row and its handler.
 
 // --- the table ---------------------------------------------------------------
 
@@ -424,8 +423,7 @@ func (c *command) parseUsage() (name []string) {
 	return name
 }
 
-// lookup finds the command that words ask for. If there is none it returns
-// Redis's error.
+// lookup finds the command that words ask for. If there is none it returns Redis's error.
 func lookup(words []string) (*command, replyError) {
 	c := commands[words[0]]
 	if c == nil {
@@ -492,10 +490,9 @@ func (k keys) find(words []string) (places []int) {
 
 // --- requests ----------------------------------------------------------------
 
-// A request is one command of one client: a cursor over its arguments, and the
-// way to the keys. Its methods throw a replyError, a panic that only call
-// catches: an error deep in the reading of arguments ends the handler, as in
-// encoding/gob, and no handler passes errors on.
+// A request is one command of one client: a cursor over its arguments, and the way to the keys. Its methods
+// throw a replyError, a panic that only call catches: an error deep in the reading of arguments ends the
+// handler, as in encoding/gob, and no handler passes errors on.
 type request struct {
 	*conn
 	cmd   *command
@@ -568,9 +565,8 @@ func errExpireTime(name string) replyError {
 	return replyError("ERR invalid expire time in '" + name + "' command")
 }
 
-// call runs the handler, and turns what it throws into an error reply in place
-// of what it had written. It is run for every command, once more for each command
-// within EXEC, and again for a command that was blocked.
+// call runs the handler, and turns what it throws into an error reply in place of what it had written. It is
+// run for every command, once more for each command within EXEC, and again for a command that was blocked.
 func (r *request) call(w *writer) {
 	began, mark := r.clock, len(w.buf)
 	if began == 0 {
@@ -635,9 +631,8 @@ func (r *request) tally(holds func(arg string) bool) (n int) {
 // option returns the next argument in capitals.
 func (r *request) option() string { return strings.ToUpper(r.next()) }
 
-// options reads all arguments left as options in any order: pairs of a name and
-// what it sets, a *bool, or a *int64 or *string from the argument behind it, or
-// a func that reads on. Anything else is a syntax error.
+// options reads all arguments left as options in any order: pairs of a name and what it sets, a *bool, or a
+// *int64 or *string from the argument behind it, or a func that reads on. Anything else is a syntax error.
 func (r *request) options(known ...any) {
 	for r.more() {
 		word := r.option()
@@ -694,8 +689,7 @@ func (r *request) lastCount() (count int, given bool) {
 	panic(errSyntax)
 }
 
-// atLeast reads a number that must not be less than low, else e is thrown, also
-// when it is none.
+// atLeast reads a number that must not be less than low, else e is thrown, also when it is none.
 func (r *request) atLeast(low int64, e replyError) int {
 	n, ok := parseInt(r.next())
 	failIf(!ok || n < low, e)
@@ -796,9 +790,8 @@ func lookFor[T any, P pointer[T]](r *request, key string) (p P, stored bool) {
 	return p, true
 }
 
-// edit returns the container at key to be changed. When there is none it makes
-// one, which changed will put into the keyspace if it is no longer empty: a
-// handler that throws before leaves no trace.
+// edit returns the container at key to be changed. When there is none it makes one, which changed will put
+// into the keyspace if it is no longer empty: a handler that throws before leaves no trace.
 func edit[T any, P pointer[T]](r *request, key string) P {
 	p, stored := lookFor[T, P](r, key)
 	r.edits = append(r.edits, edited{key, p, stored})
@@ -820,10 +813,9 @@ func (r *request) setString(key, s, event string) {
 	r.changed(key, event, 1)
 }
 
-// changed ends every write: it stores or removes a container that was edited,
-// counts the n changes for the save points, and tells whoever waits or watches;
-// unless there were none.
-// The event is the name that keyspace notifications have for it.
+// changed ends every write: it stores or removes a container that was edited, counts the n changes for the
+// save points, and tells whoever waits or watches; unless there were none. The event is the name that
+// keyspace notifications have for it.
 func (r *request) changed(key, event string, n int) { r.changedIn(r.db, key, event, n) }
 
 func (r *request) changedIn(d *db, key, event string, n int) {
@@ -852,8 +844,7 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 	}
 }
 
-// notify tells of an event, whose class is that of the command that made it, unless all
-// types have it.
+// notify tells of an event, whose class is that of the command that made it, unless all types have it.
 func (r *request) notify(d *db, key, event string) {
 	if *r.server.config.events.Load() == "" {
 		return
@@ -1230,8 +1221,7 @@ func cmdRename(w *writer, r *request) {
 	w.done(onlyNew, oneIf(moves))
 }
 
-// place gives a key in dest the value and the deadline of one that is there, which goes
-// unless it is kept.
+// place gives a key in dest the value and the deadline of one that is there, which goes unless it is kept.
 func (r *request) place(from string, dest *db, to string, keep bool) {
 	it := *r.find(from)
 	if keep && it.object != nil {
@@ -2184,8 +2174,7 @@ func algebra(op operation) handler {
 	}
 }
 
-// destination reads the key that a command stores its result in; nil for one that
-// replies with it.
+// destination reads the key that a command stores its result in; nil for one that replies with it.
 func (r *request) destination() *string {
 	if r.cmd.flags&write == 0 {
 		return nil
@@ -2398,8 +2387,7 @@ const (
 // A border tells whether an entry lies before one end of a range.
 type border func(e *scored) bool
 
-// interval reads the two ends of a range, and returns what finds it: the ranks i
-// up to and without j.
+// interval reads the two ends of a range, and returns what finds it: the ranks i up to and without j.
 func (r *request) interval(by order, first, last string) func(z *ranked) (i, j int) {
 	if by == byRank {
 		start, stop := toInt(first), toInt(last)
@@ -2804,8 +2792,7 @@ func cmdConfigResetStat(w *writer, r *request) {
 	w.ok()
 }
 
-// infoSections are what INFO knows, in its order; the last is shown only when it
-// is asked for by name.
+// infoSections are what INFO knows, in its order; the last is shown only when it is asked for by name.
 var infoSections = []struct {
 	name string
 	tell func(r *request) fields
@@ -2860,8 +2847,7 @@ func infoMemory(r *request) fields {
 		"maxmemory_policy", "noeviction", "mem_allocator", runtime.Version()}
 }
 
-// memoryUse returns the bytes in live and not yet collected objects, and all
-// that Go holds of the system.
+// memoryUse returns the bytes in live and not yet collected objects, and all that Go holds of the system.
 func memoryUse() (heap, total uint64) {
 	var use [3]metrics.Sample
 	for i, class := range []string{"heap/objects", "total", "heap/released"} {
@@ -2942,8 +2928,7 @@ func infoCommandstats(r *request) (list fields) {
 	return list
 }
 
-// allCommands returns the commands in the order of their names, each with its
-// subcommands behind it.
+// allCommands returns the commands in the order of their names, each with its subcommands behind it.
 var allCommands = sync.OnceValue(func() []*command { return listed(commands) })
 
 // topCommands returns the commands without their subcommands.
@@ -3036,8 +3021,7 @@ func (c *command) categories() (list names) {
 	return list
 }
 
-// keySpecs says where the keys stand in the newer way, which can also say "as
-// many as a number tells".
+// keySpecs says where the keys stand in the newer way, which can also say "as many as a number tells".
 func (c *command) keySpecs() (specs anySet) {
 	access := names{"RW"}
 	if c.flags&readonly != 0 {
@@ -3140,9 +3124,8 @@ type argument struct {
 	parts              []argument
 }
 
-// parseSequence reads a usage line: lower-case words stand for values, capitals
-// for themselves, a|b for a choice, [ ] for what may be left out, and
-// [key ...] behind key for what may be repeated.
+// parseSequence reads a usage line: lower-case words stand for values, capitals for themselves, a|b for a
+// choice, [ ] for what may be left out, and [key ...] behind key for what may be repeated.
 func parseSequence(usage string) (args []argument) {
 	token := "" // capitals that may belong to the value behind them
 	flush := func() {

@@ -1,5 +1,4 @@
-// Redis Lite is a Redis-compatible server in seven files that needs nothing but
-// Go's standard library.
+// Redis Lite is a Redis-compatible server in seven files that needs nothing but Go's standard library.
 //
 // Read it in the order in which a command travels, for example SET Name John:
 //
@@ -77,9 +76,8 @@ func tune() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2))
 	}
-	// The collector runs when the heap has doubled, which for a small one is all
-	// the time. This makes every heap look larger, and takes no memory: the
-	// system gives a page only to those who write to it.
+	// The collector runs when the heap has doubled, which for a small one is all the time. This makes every
+	// heap look larger, and takes no memory: the system gives a page only to those who write to it.
 	ballast = make([]byte, 32<<20)
 }
 
@@ -92,9 +90,8 @@ func fatal(err error) {
 
 // --- configuration -----------------------------------------------------------
 
-// A setting is one thing that can be configured: with a flag of the same name
-// at the start, and with CONFIG SET unless it is fixed. Values are written as in
-// redis.conf.
+// A setting is one thing that can be configured: with a flag of the same name at the start, and with CONFIG
+// SET unless it is fixed. Values are written as in redis.conf.
 type setting struct {
 	name, value, usage string // value: the default
 	check              func(value string) (string, error)
@@ -380,8 +377,7 @@ func (s *server) cron() {
 	}
 }
 
-// dropIdle disconnects clients that said nothing for so many ms, but not those
-// that wait for something.
+// dropIdle disconnects clients that said nothing for so many ms, but not those that wait for something.
 func (s *server) dropIdle(limit int64) {
 	now := s.store.clock.millis()
 	s.mu.Lock()
@@ -393,9 +389,8 @@ func (s *server) dropIdle(limit int64) {
 	}
 }
 
-// shutdown lets every client finish what it has begun, saves if asked to, and
-// closes done. When the dump cannot be written it reports that and goes on
-// serving those who come.
+// shutdown lets every client finish what it has begun, saves if asked to, and closes done. When the dump
+// cannot be written it reports that and goes on serving those who come.
 func (s *server) shutdown(save bool) error {
 	if !s.stopping.CompareAndSwap(false, true) {
 		return errors.New("already shutting down")
@@ -538,9 +533,8 @@ func (c *conn) Read(p []byte) (int, error) {
 		if err := c.flush(); err != nil {
 			return 0, err
 		}
-		// The reply wakes a client that runs beside us and will soon ask again.
-		// Letting other goroutines go first often saves us from falling asleep,
-		// and a read that finds nothing.
+		// The reply wakes a client that runs beside us and will soon ask again. Letting other goroutines go
+		// first often saves us from falling asleep, and a read that finds nothing.
 		runtime.Gosched()
 	}
 	if c.waiter == nil {
@@ -675,12 +669,10 @@ func (c *conn) mute(mark int) {
 
 // --- delivery ----------------------------------------------------------------
 
-// An outbox sends what is owed to one client. The connection's own goroutine
-// writes straight to the socket as long as that takes it all at once. What the
-// socket does not take is left to a goroutine of the outbox, so that reading
-// goes on: many libraries send a whole pipeline before they read one reply, and
-// a server that waits for them to read while they wait for it to read would wait
-// for ever.
+// An outbox sends what is owed to one client. The connection's own goroutine writes straight to the socket as
+// long as that takes it all at once. What the socket does not take is left to a goroutine of the outbox, so
+// that reading goes on: many libraries send a whole pipeline before they read one reply, and a server that
+// waits for them to read while they wait for it to read would wait for ever.
 type outbox struct {
 	mu      sync.Mutex
 	owed    []byte
@@ -723,8 +715,7 @@ func (c *conn) flush() error {
 	if o.writing {
 		return c.owe(b)
 	}
-	// Moving a deadline costs as much as a small write, so it is not moved each
-	// time, but when it comes near.
+	// Moving a deadline costs as much as a small write, so it is not moved each time, but when it comes near.
 	if now := c.active.Load(); now > o.patient-blockAtMost {
 		o.patient = now + blockDeadline
 		c.SetWriteDeadline(time.Now().Add(blockDeadline * time.Millisecond))
@@ -873,8 +864,7 @@ func (c *conn) watch() {
 	}
 }
 
-// unblock ends the waiting of a client, if it waits, after reply has told it why. The
-// store is locked.
+// unblock ends the waiting of a client, if it waits, after reply has told it why. The store is locked.
 func (c *conn) unblock(reply func(c *conn)) bool {
 	if c.waiter == nil || c.waiter.keys == nil {
 		return false
@@ -894,8 +884,7 @@ const (
 // subscriptions counts the topics of a client.
 func (c *conn) subscriptions() int { return len(c.topics[channels]) + len(c.topics[patterns]) }
 
-// subscribe adds a topic to those of a client, and unsubscribe removes one. The
-// server's mutex is held.
+// subscribe adds a topic to those of a client, and unsubscribe removes one. The server's mutex is held.
 func (c *conn) subscribe(kind int, topic string) {
 	all := c.server.topics[kind]
 	if all[topic] == nil {
@@ -984,8 +973,7 @@ func eventClasses(v string) (string, error) {
 	return classes + strings.Map(has, "KEm"), nil
 }
 
-// spy shows a command to the clients in MONITOR; not those that administer, and no
-// passwords.
+// spy shows a command to the clients in MONITOR; not those that administer, and no passwords.
 func (r *request) spy(micros int64) {
 	if r.server.spied.Load() == 0 || r.cmd.flags&admin != 0 {
 		return
@@ -1016,8 +1004,7 @@ func (s *server) allClients() []*conn {
 	return slices.SortedFunc(maps.Values(s.clients), func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 }
 
-// countClients returns the number of clients, and how many of them wait in a
-// blocking command.
+// countClients returns the number of clients, and how many of them wait in a blocking command.
 func (s *server) countClients() (all, blocked int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -1065,8 +1052,7 @@ func (c *conn) describe(now int64) string {
 		last, c.speaking, c.lib[0], c.lib[1])
 }
 
-// newRunID returns 40 random hexadecimal digits, by which clients tell one run
-// of a server from the next.
+// newRunID returns 40 random hexadecimal digits, by which clients tell one run of a server from the next.
 func newRunID() string {
 	id := make([]byte, 20)
 	rand.Read(id)

@@ -20,17 +20,15 @@ import (
 	"time"
 )
 
-// How to read this file: first the format of the dump, then how it is written so
-// that a crash at any moment leaves the old or the new one, then loading, then
-// saving in the background and by itself.
+// How to read this file: first the format of the dump, then how it is written so that a crash at any moment
+// leaves the old or the new one, then loading, then saving in the background and by itself.
 
 // --- format ------------------------------------------------------------------
 
-// A dump is a line that says what it is, a gob stream of records, and a trailer:
-// the number of records and the CRC-32C of all before it, little-endian. The
-// trailer stands at the end because a snapshot is not counted before it is
-// written; and the checksum is verified before a single record is decoded,
-// because gob trusts the lengths that it reads.
+// A dump is a line that says what it is, a gob stream of records, and a trailer: the number of records and
+// the CRC-32C of all before it, little-endian. The trailer stands at the end because a snapshot is not
+// counted before it is written; and the checksum is verified before a single record is decoded, because gob
+// trusts the lengths that it reads.
 const (
 	dumpMagic   = "redis-lite dump 1\n"
 	trailerSize = 8 + 4 // bytes
@@ -235,8 +233,7 @@ func (s *server) saveNow() error {
 	return nil
 }
 
-// encode writes the dump into b, and returns the changes that it has in it since
-// the last.
+// encode writes the dump into b, and returns the changes that it has in it since the last.
 func (s *store) encode(b *bytes.Buffer) (changes int64, err error) {
 	b.WriteString(dumpMagic)
 	enc, n := gob.NewEncoder(b), uint64(0)

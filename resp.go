@@ -12,18 +12,16 @@ import (
 	"strings"
 )
 
-// How to read this file: RESP, the protocol between Redis and its clients. A
-// message is a line that begins with its type and ends with CR LF, followed,
-// for some types, by that many bytes or that many messages:
+// How to read this file: RESP, the protocol between Redis and its clients. A message is a line that begins
+// with its type and ends with CR LF, followed, for some types, by that many bytes or that many messages:
 //
 //	+OK          simple string      $4   bulk string: 4 bytes and CR LF follow
 //	-ERR oops    error              *2   array: 2 messages follow
 //	:42          integer            $-1  null ("no such thing"); *-1 is a null array
 //
-// A command is an array of bulk strings, or a plain line typed by hand. First
-// comes the reader, which takes commands and replies off the wire, then the
-// writer, which builds replies in memory, then how numbers are read and printed.
-// Nothing here knows what a command means or what a key is.
+// A command is an array of bulk strings, or a plain line typed by hand. First comes the reader, which takes
+// commands and replies off the wire, then the writer, which builds replies in memory, then how numbers are
+// read and printed. Nothing here knows what a command means or what a key is.
 
 // What a client may send, and what is kept for it; in bytes unless said otherwise.
 const (
@@ -63,10 +61,9 @@ func newReader(src io.Reader) *reader {
 	return &reader{Reader: bufio.NewReaderSize(src, bufferSize)}
 }
 
-// command returns the next command: its name and arguments, at least one
-// string. The slice is good until the next call, the strings for ever. Empty
-// commands are passed over, as Redis does. The error is a protocolError when the
-// client broke the protocol, else what the connection said.
+// command returns the next command: its name and arguments, at least one string. The slice is good until the
+// next call, the strings for ever. Empty commands are passed over, as Redis does. The error is a
+// protocolError when the client broke the protocol, else what the connection said.
 func (r *reader) command() ([]string, error) {
 	for {
 		clear(r.args)
@@ -127,9 +124,8 @@ func (r *reader) multibulk() error {
 	return nil
 }
 
-// header reads a type byte, a number and the end of the line; ok tells whether
-// the number was one. Like Redis it ends a line at CR and takes the byte after
-// it for LF unseen.
+// header reads a type byte, a number and the end of the line; ok tells whether the number was one. Like Redis
+// it ends a line at CR and takes the byte after it for LF unseen.
 func (r *reader) header(tooBig protocolError) (kind byte, n int64, ok bool, err error) {
 	line, err := r.line('\r', tooBig)
 	if err != nil {
@@ -141,8 +137,7 @@ func (r *reader) header(tooBig protocolError) (kind byte, n int64, ok bool, err 
 	return kind, n, ok, err
 }
 
-// line reads up to and with the byte end. What it returns is good until the
-// next read.
+// line reads up to and with the byte end. What it returns is good until the next read.
 func (r *reader) line(end byte, tooBig protocolError) ([]byte, error) {
 	line, err := r.ReadSlice(end)
 	if err != bufio.ErrBufferFull {
@@ -203,10 +198,9 @@ func (r *reader) inline() error {
 	return nil
 }
 
-// splitWords splits a line as Redis and its clients do: at white space, with
-// "double quotes" that know \n \r \t \b \a \xHH and \ before any other byte, and
-// 'single quotes' that know only \'. A closing quote ends the word. It reports
-// false when quotes are unbalanced.
+// splitWords splits a line as Redis and its clients do: at white space, with "double quotes" that know \n \r
+// \t \b \a \xHH and \ before any other byte, and 'single quotes' that know only \'. A closing quote ends the
+// word. It reports false when quotes are unbalanced.
 func splitWords(line string) (words []string, ok bool) {
 	for {
 		line = strings.TrimLeft(line, space)
@@ -278,8 +272,7 @@ func isSpace(c byte) bool { return strings.IndexByte(space, c) >= 0 }
 
 // --- reading replies ---------------------------------------------------------
 
-// A value is any RESP message. Kind is its type byte: + - : $ * of RESP2, and
-// _ # , ( ! = % ~ > of RESP3.
+// A value is any RESP message. Kind is its type byte: + - : $ * of RESP2, and _ # , ( ! = % ~ > of RESP3.
 type value struct {
 	kind byte
 	text string  // what a line or a bulk string holds

@@ -13,18 +13,15 @@ import (
 	"time"
 )
 
-// How to read this file: first the containers (dict, deque, ranked), which know
-// nothing of Redis, and the algebra of sets; then the keyspace made of them: item,
-// db and store; then expiry, and at the end the algorithms that handlers call:
-// patterns, ranges, LCS.
-// Nothing here knows the network or the protocol.
+// How to read this file: first the containers (dict, deque, ranked), which know nothing of Redis, and the
+// algebra of sets; then the keyspace made of them: item, db and store; then expiry, and at the end the
+// algorithms that handlers call: patterns, ranges, LCS. Nothing here knows the network or the protocol.
 
 // --- dict: a map that can be scanned and drawn from --------------------------
 
-// A dict is a map from string to V that also keeps its entries in a row, so that
-// it can pick one at random in O(1) and be scanned with a cursor; a Go map can do
-// neither. The row is cut into pages, because doubling one slice of ten million
-// entries would stop the server for as long as the copying takes.
+// A dict is a map from string to V that also keeps its entries in a row, so that it can pick one at random in
+// O(1) and be scanned with a cursor; a Go map can do neither. The row is cut into pages, because doubling one
+// slice of ten million entries would stop the server for as long as the copying takes.
 type dict[V any] struct {
 	index map[string]int32 // where each key stands; nil while there are few: they are searched
 	pages [][]entry[V]     // all full but the last
@@ -66,8 +63,7 @@ func (d *dict[V]) where(key string) int {
 	return -1
 }
 
-// get returns the value of key in place, or nil. The pointer is good until an
-// entry is added or removed.
+// get returns the value of key in place, or nil. The pointer is good until an entry is added or removed.
 func (d *dict[V]) get(key string) *V {
 	if i := d.where(key); i >= 0 {
 		return &d.at(i).value
@@ -202,11 +198,10 @@ func (d *dict[V]) picks(count int64) iter.Seq[int] {
 // random returns an entry, each with the same probability. The dict is not empty.
 func (d *dict[V]) random() *entry[V] { return d.at(rand.IntN(d.n)) }
 
-// scan calls visit for about count entries and returns the cursor to go on
-// from; both begin and end are cursor 0. What is there throughout a scan is
-// visited. It works because the scan walks down: the only entry that ever moves
-// is the last, and only into a lower place, so that whatever was not yet visited
-// stays below the cursor.
+// scan calls visit for about count entries and returns the cursor to go on from; both begin and end are
+// cursor 0. What is there throughout a scan is visited. It works because the scan walks down: the only entry
+// that ever moves is the last, and only into a lower place, so that whatever was not yet visited stays below
+// the cursor.
 func (d *dict[V]) scan(cursor uint64, count int, visit func(key string, v *V)) uint64 {
 	i := d.n
 	if cursor > 0 {
@@ -347,8 +342,7 @@ func (q *deque) keep(i, j int) {
 	}
 }
 
-// drop removes up to most elements equal to s, beginning at one end, and returns
-// how many it removed.
+// drop removes up to most elements equal to s, beginning at one end, and returns how many it removed.
 func (q *deque) drop(s string, from end, most int) int {
 	kept, removed := 0, 0
 	for i, e := range q.all(from) { // the kept move towards the end where we began
@@ -383,10 +377,9 @@ type zset struct {
 	order  ranked
 }
 
-// A ranked keeps members sorted by score, and those of one score by their bytes,
-// in chunks: finding is a binary search, adding moves a part of one chunk, and a
-// rank is a sum of lengths. A skip list does the same with twice the code and a
-// pointer to follow at each step.
+// A ranked keeps members sorted by score, and those of one score by their bytes, in chunks: finding is a
+// binary search, adding moves a part of one chunk, and a rank is a sum of lengths. A skip list does the same
+// with twice the code and a pointer to follow at each step.
 type ranked struct {
 	chunks [][]scored // none is empty
 	n      int
@@ -867,9 +860,8 @@ func (d *db) touched(key string) {
 	}
 }
 
-// replace gives d the keys and deadlines of other, as SWAPDB does, or none
-// (other is nil), as FLUSHDB does: in no time, for the garbage collector does the
-// rest. Watchers stay, and hear of what changed for them.
+// replace gives d the keys and deadlines of other, as SWAPDB does, or none (other is nil), as FLUSHDB does:
+// in no time, for the garbage collector does the rest. Watchers stay, and hear of what changed for them.
 func (d *db) replace(other *db, now int64) {
 	old := *d
 	d.keys, d.expires = dict[item]{}, dict[int64]{}
@@ -954,9 +946,8 @@ func (s *store) serve() {
 
 // --- expiry ------------------------------------------------------------------
 
-// The sampler's measure, as in Redis: ten rounds a second; in each it looks at 20
-// random keys with a deadline at a time, and goes on while more than a tenth of
-// them were dead and the time is not used up.
+// The sampler's measure, as in Redis: ten rounds a second; in each it looks at 20 random keys with a deadline
+// at a time, and goes on while more than a tenth of them were dead and the time is not used up.
 const (
 	samplerPause = 100 * time.Millisecond
 	samplerTime  = 25 * time.Millisecond
@@ -1081,9 +1072,8 @@ func span(start, stop int64, n int) (i, j int) {
 	return int(start), int(stop) + 1
 }
 
-// positions returns where s stands in a list: from the rank-th match on (from the
-// end when negative), at most limit of them, after looking at no more than most
-// elements; 0 is no limit.
+// positions returns where s stands in a list: from the rank-th match on (from the end when negative), at most
+// limit of them, after looking at no more than most elements; 0 is no limit.
 func positions(l *list, s string, rank int64, limit, most int) (found []int) {
 	from, skip := front, rank-1
 	if rank < 0 {
