@@ -37,8 +37,9 @@ type row struct {
 type handler func(w *writer, r *request)
 
 type group struct {
-	name string
-	rows []row
+	name  string
+	class byte // of keyspace notifications
+	rows  []row
 }
 
 // flags are what COMMAND INFO prints of a command, and the lock it takes.
@@ -73,7 +74,10 @@ const (
 	fastGrow  = grow | fast
 	anytime   = loading | stale
 	session   = anytime | noscript
-	greeting  = session | fast | allowBusy | noAuth
+	control   = session | admin
+	bracket   = session | fast | allowBusy
+	greeting  = bracket | noAuth
+	waits     = noscript | blocking
 )
 
 // Usages that several rows share.
@@ -85,76 +89,74 @@ const (
 	cutBy     = " [BYSCORE|BYLEX] [REV] [LIMIT offset count]"
 	weights   = " [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX]"
 	takes     = " [COUNT count]"
+	ofKeys    = " numkeys key [key ...]"
+	withScore = " [WITHSCORES]"
+	ofType    = "[TYPE NORMAL|MASTER|REPLICA|PUBSUB]"
 )
 
 var flagNames = []string{"write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading",
 	"stale", "fast", "no_auth", "no_multi", "allow_busy", "no_async_loading", "skip_slowlog", "movablekeys"}
 
 var table = []group{
-	{"connection", []row{
+	{"connection", 0, []row{
 		{"AUTH [username] password", "Gives the password.", greeting, cmdAuth},
 		{"CLIENT GETNAME", "Returns the name of the connection.", session, cmdClientGetName},
 		{"CLIENT ID", "Returns the number of the connection.", session, cmdClientID},
 		{"CLIENT INFO", "Describes the connection.", session, cmdClientInfo},
-		{"CLIENT KILL ip:port|[ID client-id]|[TYPE NORMAL|MASTER|REPLICA|PUBSUB]|[USER username]|" +
+		{"CLIENT KILL ip:port|[ID client-id]|" + ofType + "|[USER username]|" +
 			"[ADDR ip:port]|[LADDR ip:port]|[SKIPME YES|NO] [...]",
-			"Disconnects clients.", session | admin, cmdClientKill},
-		{"CLIENT LIST [TYPE NORMAL|MASTER|REPLICA|PUBSUB] [ID client-id [client-id ...]]",
-			"Describes all connections.", session | admin, cmdClientList},
-		{"CLIENT NO-EVICT ON|OFF", "Accepts what has no effect here.", session | admin, cmdClientNoEvict},
+			"Disconnects clients.", control, cmdClientKill},
+		{"CLIENT LIST " + ofType + " [ID client-id [client-id ...]]",
+			"Describes the clients.", control, cmdClientList},
+		{"CLIENT NO-EVICT ON|OFF", "Accepts what has no effect here.", control, cmdClientNoEvict},
 		{"CLIENT REPLY ON|OFF|SKIP", "Switches replies off and on.", session, cmdClientReply},
-		{"CLIENT SETINFO lib-name|lib-ver value", "Names the library (from Redis 7.2).",
-			session, cmdClientSetInfo},
+		{"CLIENT SETINFO lib-name|lib-ver value", "Names a library (Redis 7.2).", session, cmdClientSetInfo},
 		{"CLIENT SETNAME connection-name", "Gives the connection a name.", session, cmdClientSetName},
-		{"CLIENT UNBLOCK client-id [TIMEOUT|ERROR]", "Ends the waiting of a client.",
-			session | admin | lockWrite, cmdClientUnblock},
+		{"CLIENT UNBLOCK client-id [TIMEOUT|ERROR]", "Ends a wait.", control | lockWrite, cmdClientUnblock},
 		{"ECHO message", "Returns the message.", anytime | fast, cmdEcho},
-		{"HELLO [protover [AUTH username password] [SETNAME clientname]]", "Begins to talk in RESP 2 or 3.",
+		{"HELLO [protover [AUTH username password] [SETNAME clientname]]", "Chooses RESP 2 or 3.",
 			greeting, cmdHello},
 		{"PING [message]", "Answers PONG, or the message.", fast, cmdPing},
 		{"QUIT [...]", "Closes the connection.", greeting | unqueued, cmdQuit},
 		{"RESET", "Makes the connection as good as new.", greeting | unqueued | lockWrite, cmdReset},
 		{"SELECT index", "Changes the database.", anytime | fast, cmdSelect},
 	}},
-	{"generic", []row{
+	{"generic", 'g', []row{
 		{"COPY source destination [DB destination-db] [REPLACE]", "Copies a key.", grow, cmdCopy},
 		{"DEL key [key ...]", "Deletes keys.", write, cmdDel},
 		{"EXISTS key [key ...]", "Counts which of the keys exist.", fastRead, cmdExists},
-		{"EXPIRE key seconds" + when, "Sets the time to live.", fastWrite, expire(1000, fromNow)},
-		{"EXPIREAT key unix-time-seconds" + when, "Sets the deadline.", fastWrite, expire(1000, fromEpoch)},
-		{"EXPIRETIME key", "Returns the deadline of a key as a Unix time.", fastRead, ttl(1000, fromEpoch)},
+		{"EXPIRE key seconds" + when, "Sets the time to live.", fastWrite, cmdExpire},
+		{"EXPIREAT key unix-time-seconds" + when, "Sets the deadline.", fastWrite, cmdExpire},
+		{"EXPIRETIME key", "Returns the deadline of a key as a Unix time.", fastRead, cmdTTL},
 		{"KEYS pattern", "Returns the keys that match a pattern.", readonly, cmdKeys},
 		{"MOVE key db", "Moves a key to another database.", fastWrite, cmdMove},
 		{"PERSIST key", "Removes the deadline of a key.", fastWrite, cmdPersist},
-		{"PEXPIRE key milliseconds" + when, "Sets the time to live in ms.", fastWrite, expire(1, fromNow)},
-		{"PEXPIREAT key unix-time-milliseconds" + when, "Sets the deadline in ms.",
-			fastWrite, expire(1, fromEpoch)},
-		{"PEXPIRETIME key", "Returns the deadline of a key in Unix ms.", fastRead, ttl(1, fromEpoch)},
-		{"PTTL key", "Returns the time to live of a key in milliseconds.", fastRead, ttl(1, fromNow)},
+		{"PEXPIRE key milliseconds" + when, "Sets the time to live in ms.", fastWrite, cmdExpire},
+		{"PEXPIREAT key unix-time-milliseconds" + when, "Sets the deadline in ms.", fastWrite, cmdExpire},
+		{"PEXPIRETIME key", "Returns the deadline of a key in Unix ms.", fastRead, cmdTTL},
+		{"PTTL key", "Returns the time to live of a key in milliseconds.", fastRead, cmdTTL},
 		{"RANDOMKEY", "Returns a random key.", readonly | lockWrite, cmdRandomKey},
 		{"RENAME key newkey", "Renames a key.", write, cmdRename},
 		{"RENAMENX key newkey", "Renames a key if the new name is free.", fastWrite, cmdRename},
 		{"SCAN cursor" + matching + " [TYPE type]", "Goes through the keys.", readonly, cmdScan},
 		{"TOUCH key [key ...]", "Counts and uses the keys that exist.", fastRead, cmdExists},
-		{"TTL key", "Returns the time to live of a key in seconds.", fastRead, ttl(1000, fromNow)},
+		{"TTL key", "Returns the time to live of a key in seconds.", fastRead, cmdTTL},
 		{"TYPE key", "Returns the type of the value of a key.", fastRead, cmdType},
 		{"UNLINK key [key ...]", "Deletes keys.", fastWrite, cmdDel},
 	}},
-	{"string", []row{
+	{"string", '$', []row{
 		{"APPEND key value", "Appends to the string at a key.", fastGrow, cmdAppend},
-		{"DECR key", "Takes one from the integer at a key.", fastGrow, increment(-1, false)},
-		{"DECRBY key decrement", "Subtracts from the integer at a key.", fastGrow, increment(-1, true)},
+		{"DECR key", "Takes one from the integer at a key.", fastGrow, cmdIncr},
+		{"DECRBY key decrement", "Subtracts from the integer at a key.", fastGrow, cmdIncr},
 		{"GET key", "Returns the string at a key.", fastRead, cmdGet},
 		{"GETDEL key", "Returns the string at a key and deletes it.", fastWrite, cmdGetDel},
-		{"GETEX key [" + lifetimes + "|PERSIST]", "Returns a string and sets its deadline.",
-			fastWrite, cmdGetEx},
+		{"GETEX key [" + lifetimes + "|PERSIST]", "Returns a string, sets a deadline.", fastWrite, cmdGetEx},
 		{"GETRANGE key start end", "Returns a part of the string at a key.", readonly, cmdGetRange},
 		{"GETSET key value", "Sets a key to a string and returns the old one.", fastGrow, cmdGetSet},
-		{"INCR key", "Adds one to the integer at a key.", fastGrow, increment(+1, false)},
-		{"INCRBY key increment", "Adds to the integer at a key.", fastGrow, increment(+1, true)},
+		{"INCR key", "Adds one to the integer at a key.", fastGrow, cmdIncr},
+		{"INCRBY key increment", "Adds to the integer at a key.", fastGrow, cmdIncr},
 		{"INCRBYFLOAT key increment", "Adds to the number at a key.", fastGrow, cmdIncrByFloat},
-		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Finds what two strings share.",
-			readonly, cmdLCS},
+		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Compares strings.", readonly, cmdLCS},
 		{"MGET key [key ...]", "Returns the strings at several keys.", fastRead, cmdMGet},
 		{"MSET key value [key value ...]", "Sets several keys at once.", grow, cmdMSet},
 		{"MSETNX key value [key value ...]", "Sets several keys if none of them exists.", grow, cmdMSet},
@@ -166,39 +168,33 @@ var table = []group{
 		{"STRLEN key", "Returns the length of the string at a key.", fastRead, cmdStrLen},
 		{"SUBSTR key start end", "Returns a part of the string at a key.", readonly, cmdGetRange},
 	}},
-	{"list", []row{
-		{"BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout", "Like LMOVE, and waits for an element.",
-			grow | noscript | blocking, cmdLMove},
-		{"BLMPOP timeout numkeys key [key ...] LEFT|RIGHT" + takes, "Like LMPOP, and waits for an element.",
-			write | blocking, mpop[list]("LEFT", "RIGHT")},
-		{"BLPOP key [key ...] timeout", "Takes the first element, or waits for one.",
-			write | noscript | blocking, bpop[list](front, 2)},
-		{"BRPOP key [key ...] timeout", "Takes the last element, or waits for one.",
-			write | noscript | blocking, bpop[list](back, 2)},
-		{"BRPOPLPUSH source destination timeout", "Like RPOPLPUSH, and waits for an element.",
-			grow | noscript | blocking, cmdRPopLPush},
+	{"list", 'l', []row{
+		{"BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout", "LMOVE, or waits.",
+			grow | waits, cmdLMove},
+		{"BLMPOP timeout" + ofKeys + " LEFT|RIGHT" + takes, "LMPOP, or waits.",
+			write | blocking, cmdMPop[list]},
+		{"BLPOP key [key ...] timeout", "LPOP, or waits.", write | waits, cmdBPop[list]},
+		{"BRPOP key [key ...] timeout", "RPOP, or waits.", write | waits, cmdBPop[list]},
+		{"BRPOPLPUSH source destination timeout", "RPOPLPUSH, or waits.", grow | waits, cmdRPopLPush},
 		{"LINDEX key index", "Returns an element by its index.", readonly, cmdLIndex},
 		{"LINSERT key BEFORE|AFTER pivot element", "Inserts an element beside another.", grow, cmdLInsert},
 		{"LLEN key", "Returns the length of a list.", fastRead, length[list]},
 		{"LMOVE source destination LEFT|RIGHT LEFT|RIGHT", "Moves an element.", grow, cmdLMove},
-		{"LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]",
-			"Takes from the first list with any.", write, mpop[list]("LEFT", "RIGHT")},
-		{"LPOP key [count]", "Takes elements from the head of a list.", fastWrite, pop(front)},
-		{"LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]", "Finds an element.",
-			readonly, cmdLPos},
-		{"LPUSH key element [element ...]", "Adds elements at the head.", fastGrow, push(front, always)},
-		{"LPUSHX key element [element ...]", "Adds them if the list exists.",
-			fastGrow, push(front, ifExists)},
+		{"LMPOP" + ofKeys + " LEFT|RIGHT" + takes, "Takes from the first list.", write, cmdMPop[list]},
+		{"LPOP key [count]", "Takes elements from the head of a list.", fastWrite, cmdPop},
+		{"LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]", "Finds an element.", readonly, cmdLPos},
+		{"LPUSH key element [element ...]", "Adds elements at the head.", fastGrow, cmdPush},
+		{"LPUSHX key element [element ...]", "Adds them if the list exists.", fastGrow, cmdPush},
 		{"LRANGE key start stop", "Returns a range of a list.", readonly, cmdLRange},
 		{"LREM key count element", "Removes elements equal to one from a list.", write, cmdLRem},
 		{"LSET key index element", "Replaces an element by its index.", grow, cmdLSet},
 		{"LTRIM key start stop", "Keeps only a range of a list.", write, cmdLTrim},
-		{"RPOP key [count]", "Takes elements from the tail of a list.", fastWrite, pop(back)},
+		{"RPOP key [count]", "Takes elements from the tail of a list.", fastWrite, cmdPop},
 		{"RPOPLPUSH source destination", "Moves the last element to the head of a list.", grow, cmdRPopLPush},
-		{"RPUSH key element [element ...]", "Adds elements at the tail.", fastGrow, push(back, always)},
-		{"RPUSHX key element [element ...]", "Adds them if the list exists.", fastGrow, push(back, ifExists)},
+		{"RPUSH key element [element ...]", "Adds elements at the tail.", fastGrow, cmdPush},
+		{"RPUSHX key element [element ...]", "Adds them if the list exists.", fastGrow, cmdPush},
 	}},
-	{"hash", []row{
+	{"hash", 'h', []row{
 		{"HDEL key field [field ...]", "Removes fields from a hash.", fastWrite, remove[string]},
 		{"HEXISTS key field", "Tells whether a hash has a field.", fastRead, has[string]},
 		{"HGET key field", "Returns the value of a field.", fastRead, cmdHGet},
@@ -216,15 +212,14 @@ var table = []group{
 		{"HSTRLEN key field", "Returns the length of the value of a field.", fastRead, cmdHStrLen},
 		{"HVALS key", "Returns all values.", readonly, cmdHGetAll},
 	}},
-	{"set", []row{
+	{"set", 's', []row{
 		{"SADD key member [member ...]", "Adds members to a set.", fastGrow, cmdSAdd},
 		{"SCARD key", "Counts the members.", fastRead, length[set]},
-		{"SDIFF key [key ...]", "Subtracts the others from the first.", readonly, algebra(difference)},
-		{"SDIFFSTORE destination key [key ...]", "Stores what SDIFF returns.", grow, algebra(difference)},
-		{"SINTER key [key ...]", "Intersects sets.", readonly, algebra(intersection)},
-		{"SINTERCARD numkeys key [key ...] [LIMIT limit]", "Counts what SINTER returns.",
-			readonly, cmdSInterCard},
-		{"SINTERSTORE destination key [key ...]", "Stores what SINTER returns.", grow, algebra(intersection)},
+		{"SDIFF key [key ...]", "Subtracts from the first.", readonly, cmdSetAlgebra},
+		{"SDIFFSTORE destination key [key ...]", "Stores what SDIFF returns.", grow, cmdSetAlgebra},
+		{"SINTER key [key ...]", "Intersects sets.", readonly, cmdSetAlgebra},
+		{"SINTERCARD" + ofKeys + " [LIMIT limit]", "Counts what SINTER returns.", readonly, cmdInterCard},
+		{"SINTERSTORE destination key [key ...]", "Stores what SINTER returns.", grow, cmdSetAlgebra},
 		{"SISMEMBER key member", "Tells whether a set has a member.", fastRead, has[struct{}]},
 		{"SMEMBERS key", "Returns all members.", readonly, cmdSMembers},
 		{"SMISMEMBER key member [member ...]", "Tells which are members.", fastRead, lookAll(membersOf)},
@@ -233,84 +228,65 @@ var table = []group{
 		{"SRANDMEMBER key [count]", "Returns random members.", readonly, random(membersOf)},
 		{"SREM key member [member ...]", "Removes members.", fastWrite, remove[struct{}]},
 		{"SSCAN key cursor" + matching, "Goes through the members.", readonly, scan(membersOf)},
-		{"SUNION key [key ...]", "Unites sets.", readonly, algebra(union)},
-		{"SUNIONSTORE destination key [key ...]", "Stores what SUNION returns.", grow, algebra(union)},
+		{"SUNION key [key ...]", "Unites sets.", readonly, cmdSetAlgebra},
+		{"SUNIONSTORE destination key [key ...]", "Stores what SUNION returns.", grow, cmdSetAlgebra},
 	}},
-	{"sorted-set", []row{
-		{"BZMPOP timeout numkeys key [key ...] MIN|MAX" + takes, "Like ZMPOP, and waits for a member.",
-			write | blocking, mpop[zset]("MIN", "MAX")},
-		{"BZPOPMAX key [key ...] timeout", "Takes the highest member, or waits for one.",
-			fastWrite | noscript | blocking, bpop[zset](back, 3)},
-		{"BZPOPMIN key [key ...] timeout", "Takes the lowest member, or waits for one.",
-			fastWrite | noscript | blocking, bpop[zset](front, 3)},
-		{"ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]", "Sets scores of members.",
+	{"sorted-set", 'z', []row{
+		{"BZMPOP timeout" + ofKeys + " MIN|MAX" + takes, "ZMPOP, or waits.", write | blocking, cmdMPop[zset]},
+		{"BZPOPMAX key [key ...] timeout", "ZPOPMAX, or waits.", fastWrite | waits, cmdBPop[zset]},
+		{"BZPOPMIN key [key ...] timeout", "ZPOPMIN, or waits.", fastWrite | waits, cmdBPop[zset]},
+		{"ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]", "Sets scores.",
 			fastGrow, cmdZAdd},
 		{"ZCARD key", "Counts the members.", fastRead, length[zset]},
-		{"ZCOUNT key min max", "Counts a range by score.", fastRead, zcount(byScore)},
-		{"ZDIFF numkeys key [key ...] [WITHSCORES]", "Subtracts the others from the first.",
-			readonly, zalgebra(difference)},
-		{"ZDIFFSTORE destination numkeys key [key ...]", "Stores what ZDIFF returns.",
-			grow, zalgebra(difference)},
+		{"ZCOUNT key min max", "Counts a range by score.", fastRead, cmdZCount},
+		{"ZDIFF" + ofKeys + withScore, "Subtracts from the first.", readonly, cmdScoreAlgebra},
+		{"ZDIFFSTORE destination" + ofKeys, "Stores what ZDIFF returns.", grow, cmdScoreAlgebra},
 		{"ZINCRBY key increment member", "Adds to the score of a member.", fastGrow, cmdZIncrBy},
-		{"ZINTER numkeys key [key ...]" + weights + " [WITHSCORES]", "Intersects sorted sets.",
-			readonly, zalgebra(intersection)},
-		{"ZINTERCARD numkeys key [key ...] [LIMIT limit]", "Counts what ZINTER returns.",
-			readonly, cmdZInterCard},
-		{"ZINTERSTORE destination numkeys key [key ...]" + weights, "Stores what ZINTER returns.",
-			grow, zalgebra(intersection)},
-		{"ZLEXCOUNT key min max", "Counts a range by name.", fastRead, zcount(byLex)},
-		{"ZMPOP numkeys key [key ...] MIN|MAX [COUNT count]",
-			"Takes from the first set with any.", write, mpop[zset]("MIN", "MAX")},
+		{"ZINTER" + ofKeys + weights + withScore, "Intersects sets.", readonly, cmdScoreAlgebra},
+		{"ZINTERCARD" + ofKeys + " [LIMIT limit]", "Counts what ZINTER returns.", readonly, cmdInterCard},
+		{"ZINTERSTORE destination" + ofKeys + weights, "Stores what ZINTER returns.", grow, cmdScoreAlgebra},
+		{"ZLEXCOUNT key min max", "Counts a range by name.", fastRead, cmdZCount},
+		{"ZMPOP" + ofKeys + " MIN|MAX" + takes, "Takes from the first set.", write, cmdMPop[zset]},
 		{"ZMSCORE key member [member ...]", "Returns scores of members.", fastRead, lookAll(scoresOf)},
-		{"ZPOPMAX key [count]", "Takes the members with the highest scores.", fastWrite, zpop(back)},
-		{"ZPOPMIN key [count]", "Takes the members with the lowest scores.", fastWrite, zpop(front)},
+		{"ZPOPMAX key [count]", "Takes the members with the highest scores.", fastWrite, cmdZPop},
+		{"ZPOPMIN key [count]", "Takes the members with the lowest scores.", fastWrite, cmdZPop},
 		{"ZRANDMEMBER key [count [WITHSCORES]]", "Returns random members.", readonly, random(scoresOf)},
-		{"ZRANGE key start stop" + cutBy + " [WITHSCORES]",
-			"Returns a range of members.", readonly, cmdZRange},
-		{"ZRANGEBYLEX key min max" + limited, "Returns a range by name.", readonly, zrange(byLex, false)},
-		{"ZRANGEBYSCORE key min max [WITHSCORES]" + limited, "Returns a range by score.",
-			readonly, zrange(byScore, false)},
+		{"ZRANGE key start stop" + cutBy + withScore, "Returns a range.", readonly, cmdZRange},
+		{"ZRANGEBYLEX key min max" + limited, "Returns a range by name.", readonly, cmdZRange},
+		{"ZRANGEBYSCORE key min max" + withScore + limited, "Returns a range.", readonly, cmdZRange},
 		{"ZRANGESTORE dst src min max" + cutBy, "Stores what ZRANGE returns.", grow, cmdZRange},
 		{"ZRANK key member", "Returns the rank of a member, the lowest being 0.", fastRead, cmdZRank},
 		{"ZREM key member [member ...]", "Removes members.", fastWrite, cmdZRem},
-		{"ZREMRANGEBYLEX key min max", "Removes a range by name.", write, zremrange(byLex)},
-		{"ZREMRANGEBYRANK key start stop", "Removes a range by rank.", write, zremrange(byRank)},
-		{"ZREMRANGEBYSCORE key min max", "Removes a range by score.", write, zremrange(byScore)},
-		{"ZREVRANGE key start stop [WITHSCORES]", "Returns a range, downwards.",
-			readonly, zrange(byRank, true)},
-		{"ZREVRANGEBYLEX key max min" + limited, "Returns a range by name, downwards.",
-			readonly, zrange(byLex, true)},
-		{"ZREVRANGEBYSCORE key max min [WITHSCORES]" + limited,
-			"Returns a range by score, downwards.", readonly, zrange(byScore, true)},
+		{"ZREMRANGEBYLEX key min max", "Removes a range by name.", write, cmdZRemRange},
+		{"ZREMRANGEBYRANK key start stop", "Removes a range by rank.", write, cmdZRemRange},
+		{"ZREMRANGEBYSCORE key min max", "Removes a range by score.", write, cmdZRemRange},
+		{"ZREVRANGE key start stop" + withScore, "Returns a range, downwards.", readonly, cmdZRange},
+		{"ZREVRANGEBYLEX key max min" + limited, "Downwards by name.", readonly, cmdZRange},
+		{"ZREVRANGEBYSCORE key max min" + withScore + limited, "Returns it downwards.", readonly, cmdZRange},
 		{"ZREVRANK key member", "Returns the rank of a member, the highest being 0.", fastRead, cmdZRank},
 		{"ZSCAN key cursor" + matching, "Goes through the members.", readonly, scan(scoresOf)},
 		{"ZSCORE key member", "Returns the score of a member.", fastRead, cmdZScore},
-		{"ZUNION numkeys key [key ...]" + weights + " [WITHSCORES]", "Unites sorted sets.",
-			readonly, zalgebra(union)},
-		{"ZUNIONSTORE destination numkeys key [key ...]" + weights, "Stores what ZUNION returns.",
-			grow, zalgebra(union)},
+		{"ZUNION" + ofKeys + weights + withScore, "Unites sets.", readonly, cmdScoreAlgebra},
+		{"ZUNIONSTORE destination" + ofKeys + weights, "Stores what ZUNION returns.", grow, cmdScoreAlgebra},
 	}},
-	{"pubsub", []row{
-		{"PSUBSCRIBE pattern [pattern ...]", "Listens to channels by patterns.",
-			pubsub | session, subscribe(patterns)},
+	{"pubsub", 0, []row{
+		{"PSUBSCRIBE pattern [pattern ...]", "Listens by patterns.", pubsub | session, cmdSubscribe},
 		{"PUBLISH channel message", "Sends a message to whoever listens.", pubsub | anytime | fast, cmdPublish},
 		{"PUBSUB CHANNELS [pattern]", "Names the channels with listeners.", pubsub | anytime, cmdPubsubChannels},
 		{"PUBSUB NUMPAT", "Counts the patterns that are listened to.", pubsub | anytime, cmdPubsubNumPat},
 		{"PUBSUB NUMSUB [channel [channel ...]]", "Counts the listeners.", pubsub | anytime, cmdPubsubNumSub},
-		{"PUNSUBSCRIBE [pattern [pattern ...]]", "Ends PSUBSCRIBE.", pubsub | session, unsubscribe(patterns)},
-		{"SUBSCRIBE channel [channel ...]", "Listens to channels.", pubsub | session, subscribe(channels)},
-		{"UNSUBSCRIBE [channel [channel ...]]", "Ends SUBSCRIBE.", pubsub | session, unsubscribe(channels)},
+		{"PUNSUBSCRIBE [pattern [pattern ...]]", "Ends PSUBSCRIBE.", pubsub | session, cmdUnsubscribe},
+		{"SUBSCRIBE channel [channel ...]", "Listens to channels.", pubsub | session, cmdSubscribe},
+		{"UNSUBSCRIBE [channel [channel ...]]", "Ends SUBSCRIBE.", pubsub | session, cmdUnsubscribe},
 	}},
-	{"transactions", []row{
-		{"DISCARD", "Forgets what was queued.",
-			session | fast | allowBusy | unqueued | lockWrite, cmdDiscard},
+	{"transactions", 0, []row{
+		{"DISCARD", "Forgets the queue.", bracket | unqueued | lockWrite, cmdDiscard},
 		{"EXEC", "Runs what was queued.", session | skipSlowlog | unqueued | lockWrite, cmdExec},
-		{"MULTI", "Begins a transaction.", session | fast | allowBusy | unqueued, cmdMulti},
-		{"UNWATCH", "Watches nothing any more.", session | fast | allowBusy | lockWrite, cmdUnwatch},
-		{"WATCH key [key ...]", "Makes EXEC fail if a key changes.",
-			session | fast | allowBusy | unqueued | lockWrite, cmdWatch},
+		{"MULTI", "Begins a transaction.", bracket | unqueued, cmdMulti},
+		{"UNWATCH", "Watches nothing any more.", bracket | lockWrite, cmdUnwatch},
+		{"WATCH key [key ...]", "Makes EXEC fail if one changes.", bracket | unqueued | lockWrite, cmdWatch},
 	}},
-	{"server", []row{
+	{"server", 0, []row{
 		{"BGSAVE [SCHEDULE]", "Saves in the background.", admin | noscript | noAsyncLoading, cmdBGSave},
 		{"CLUSTER subcommand [argument ...]", "Says that this is no cluster.", anytime, cmdCluster},
 		{"COMMAND [...]", "Describes all commands.", anytime, cmdCommandInfo},
@@ -318,21 +294,20 @@ var table = []group{
 		{"COMMAND DOCS [command-name [command-name ...]]", "Documents commands.", anytime, cmdCommandDocs},
 		{"COMMAND GETKEYS command arg [arg ...]", "Finds the keys in a command.", anytime, cmdCommandGetKeys},
 		{"COMMAND INFO [command-name [command-name ...]]", "Describes commands.", anytime, cmdCommandInfo},
-		{"COMMAND LIST [FILTERBY MODULE module-name|ACLCAT category|PATTERN pattern]", "Names the commands.",
+		{"COMMAND LIST [FILTERBY MODULE module-name|ACLCAT category|PATTERN pattern]", "Names commands.",
 			anytime, cmdCommandList},
-		{"CONFIG GET parameter [parameter ...]", "Returns settings.", session | admin, cmdConfigGet},
-		{"CONFIG RESETSTAT", "Sets the counters of INFO to 0.", session | admin, cmdConfigResetStat},
-		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.",
-			session | admin, cmdConfigSet},
+		{"CONFIG GET parameter [parameter ...]", "Returns settings.", control, cmdConfigGet},
+		{"CONFIG RESETSTAT", "Sets the counters of INFO to 0.", control, cmdConfigResetStat},
+		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.", control, cmdConfigSet},
 		{"DBSIZE", "Counts the keys of the database.", fastRead, cmdDBSize},
 		{"FLUSHALL [ASYNC|SYNC]", "Deletes all keys of all databases.", write, cmdFlush},
 		{"FLUSHDB [ASYNC|SYNC]", "Deletes all keys of the database.", write, cmdFlush},
 		{"INFO [section [section ...]]", "Tells about the server.", anytime | lockRead, cmdInfo},
 		{"LASTSAVE", "Returns the Unix time of the last save.", anytime | fast, cmdLastSave},
-		{"MONITOR", "Shows every command that the server runs.", session | admin, cmdMonitor},
+		{"MONITOR", "Shows every command that the server runs.", control, cmdMonitor},
 		{"SAVE", "Saves the keyspace.", admin | noscript | noAsyncLoading | noMulti, cmdSave},
 		{"SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]", "Stops the server.",
-			session | admin | allowBusy | noMulti, cmdShutdown},
+			control | allowBusy | noMulti, cmdShutdown},
 		{"SWAPDB index1 index2", "Exchanges the keys of two databases.", fastWrite, cmdSwapDB},
 		{"TIME", "Returns the Unix time in seconds, and the microseconds.", anytime | fast, cmdTime},
 	}},
@@ -341,10 +316,10 @@ var table = []group{
 // A command is a row with what follows from it.
 type command struct {
 	row
+	group *group
 	name  string // "get", or "client|list" for a subcommand
 	named int    // words of the name
-	group string
-	arity int // words it takes, its name included; -n means n or more
+	arity int    // words it takes, its name included; -n means n or more
 	keys  keys
 	subs  map[string]*command // by the second word, for those that have subcommands
 	calls atomic.Int64
@@ -358,16 +333,17 @@ type command struct {
 var commands = make(map[string]*command)
 
 func init() {
-	for _, g := range table {
+	for i := range table {
+		g := &table[i]
 		for _, row := range g.rows {
-			c := &command{row: row, group: g.name}
+			c := &command{row: row, group: g}
 			names := c.parseUsage()
 			c.name, c.named = strings.ToLower(strings.Join(names, "|")), len(names)
 			siblings := commands
 			if len(names) > 1 {
 				parent := commands[names[0]]
 				if parent == nil {
-					parent = &command{name: strings.ToLower(names[0]), named: 1, group: g.name, arity: -2}
+					parent = &command{name: strings.ToLower(names[0]), named: 1, group: g, arity: -2}
 					register(commands, names[0], parent)
 				}
 				if parent.subs == nil {
@@ -716,8 +692,13 @@ func (r *request) oneOf(words ...string) int {
 	return i
 }
 
-// side reads LEFT or RIGHT.
-func (r *request) side() end { return end(r.oneOf("LEFT", "RIGHT")) }
+// side reads the end that is meant, in the words of the command's group.
+func (r *request) side() end {
+	if r.cmd.group.name == "list" {
+		return end(r.oneOf("LEFT", "RIGHT"))
+	}
+	return end(r.oneOf("MIN", "MAX"))
+}
 
 // dbIndex reads the number of a database.
 func (r *request) dbIndex(notInt replyError) *db {
@@ -849,8 +830,7 @@ func (r *request) notify(d *db, key, event string) {
 	if *r.server.config.events.Load() == "" {
 		return
 	}
-	class := map[string]byte{"string": '$', "bitmap": '$', "list": 'l', "set": 's', "hash": 'h',
-		"sorted-set": 'z', "stream": 't', "generic": 'g'}[r.cmd.group]
+	class := r.cmd.group.class
 	switch event {
 	case "del", "expire", "persist":
 		class = 'g'
@@ -1098,48 +1078,45 @@ func cmdExists(w *writer, r *request) {
 
 func cmdType(w *writer, r *request) { w.simple(r.find(r.next()).typeName()) }
 
-// base is what a time is counted from.
-type base int
-
-const (
-	fromEpoch base = iota
-	fromNow
-)
-
-// deadline turns n, in units of so many ms from a base, into Unix ms.
-func (r *request) deadline(n, unit int64, from base) int64 {
-	wrong := n > math.MaxInt64/unit || n < math.MinInt64/unit
-	if n *= unit; from == fromNow {
-		wrong = wrong || n > math.MaxInt64-r.now
-		n += r.now
+// unitOf returns the unit in ms of what commands and options take or tell: with a p they mean ms.
+func unitOf(word string) int64 {
+	if word[0] == 'p' {
+		return 1
 	}
-	if wrong {
-		fail(errExpireTime(r.cmd.name))
-	}
-	return n
+	return 1000
 }
 
-// expire makes EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT.
-func expire(unit int64, from base) handler {
-	return func(w *writer, r *request) {
-		key, when := r.next(), r.next()
-		var nx, xx, gt, lt bool
-		for _, word := range r.words[r.pos:] {
-			known := slices.Contains([]string{"NX", "XX", "GT", "LT"}, strings.ToUpper(word))
-			failIf(!known, "ERR Unsupported option %s", word)
-		}
-		r.options("NX", &nx, "XX", &xx, "GT", &gt, "LT", &lt)
-		failIf(nx && (xx || gt || lt), "ERR NX and XX, GT or LT options at the same time are not compatible")
-		failIf(gt && lt, "ERR GT and LT options at the same time are not compatible")
-		at := r.deadline(toInt(when), unit, from)
-		exists, old := r.find(key) != nil, r.db.expires.get(key) // nil: never, which is later than any time
-		sets := exists && !(nx && old != nil || xx && old == nil ||
-			gt && (old == nil || at <= *old) || lt && old != nil && at >= *old)
-		if sets {
-			r.expireAt(key, at)
-		}
-		w.bit(sets)
+// deadline turns n into Unix ms: a time for words that end in at, like expireat or px, else from now on.
+func (r *request) deadline(n int64, word string) int64 {
+	unit, base := unitOf(word), r.now
+	if strings.HasSuffix(word, "at") {
+		base = 0
 	}
+	if n > (math.MaxInt64-base)/unit || n < math.MinInt64/unit {
+		fail(errExpireTime(r.cmd.name))
+	}
+	return base + n*unit
+}
+
+// cmdExpire is EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT.
+func cmdExpire(w *writer, r *request) {
+	key, when := r.next(), r.next()
+	var nx, xx, gt, lt bool
+	for _, word := range r.words[r.pos:] {
+		known := slices.Contains([]string{"NX", "XX", "GT", "LT"}, strings.ToUpper(word))
+		failIf(!known, "ERR Unsupported option %s", word)
+	}
+	r.options("NX", &nx, "XX", &xx, "GT", &gt, "LT", &lt)
+	failIf(nx && (xx || gt || lt), "ERR NX and XX, GT or LT options at the same time are not compatible")
+	failIf(gt && lt, "ERR GT and LT options at the same time are not compatible")
+	at := r.deadline(toInt(when), r.cmd.name)
+	exists, old := r.find(key) != nil, r.db.expires.get(key) // nil: never, which is later than any time
+	sets := exists && !(nx && old != nil || xx && old == nil ||
+		gt && (old == nil || at <= *old) || lt && old != nil && at >= *old)
+	if sets {
+		r.expireAt(key, at)
+	}
+	w.bit(sets)
 }
 
 // expireAt gives a key that is there a deadline in Unix ms; one in the past deletes it.
@@ -1152,25 +1129,23 @@ func (r *request) expireAt(key string, at int64) {
 	r.changed(key, "expire", 1)
 }
 
-// ttl makes TTL, PTTL, EXPIRETIME and PEXPIRETIME.
-func ttl(unit int64, from base) handler {
-	return func(w *writer, r *request) {
-		key := r.next()
-		exists, at := r.find(key) != nil, r.db.expires.get(key)
-		switch {
-		case !exists:
-			w.int(-2)
-		case at == nil:
-			w.int(-1)
-		case from == fromNow:
-			w.int64(rounded(*at-r.now, unit))
-		default:
-			w.int64(rounded(*at, unit))
+// cmdTTL is TTL, PTTL, EXPIRETIME and PEXPIRETIME.
+func cmdTTL(w *writer, r *request) {
+	key := r.next()
+	exists, at := r.find(key) != nil, r.db.expires.get(key)
+	switch {
+	case !exists:
+		w.int(-2)
+	case at == nil:
+		w.int(-1)
+	default:
+		n, unit := *at, unitOf(r.cmd.name)
+		if !strings.HasSuffix(r.cmd.name, "expiretime") {
+			n -= r.now
 		}
+		w.int64(n/unit + (n%unit+unit/2)/unit) // rounded
 	}
 }
-
-func rounded(n, unit int64) int64 { return n/unit + (n%unit+unit/2)/unit }
 
 func cmdPersist(w *writer, r *request) {
 	key := r.next()
@@ -1318,8 +1293,8 @@ type lifetime struct{ word, n string }
 
 // options returns the options about a deadline; each excludes the others.
 func (l *lifetime) options(r *request, alone string) (known []any) {
-	for _, word := range []string{"EX", "PX", "EXAT", "PXAT", alone} {
-		known = append(known, word, func() {
+	for _, word := range []string{"ex", "px", "exat", "pxat", alone} {
+		known = append(known, strings.ToUpper(word), func() {
 			failIf(l.word != "" && l.word != word, errSyntax)
 			if l.word = word; word != alone {
 				l.n = r.next()
@@ -1331,20 +1306,14 @@ func (l *lifetime) options(r *request, alone string) (known []any) {
 
 // deadline returns the deadline in Unix ms, when one is to be set.
 func (l *lifetime) deadline(r *request) (at int64, given bool) {
-	if !strings.Contains(l.word, "X") {
+	if !strings.Contains(l.word, "x") {
 		return 0, false
 	}
-	n, unit, from := toInt(l.n), int64(1), fromNow
-	if l.word[0] == 'E' {
-		unit = 1000
-	}
-	if len(l.word) == 4 {
-		from = fromEpoch
-	}
+	n := toInt(l.n)
 	if n <= 0 {
 		fail(errExpireTime(r.cmd.name))
 	}
-	return r.deadline(n, unit, from), true
+	return r.deadline(n, l.word), true
 }
 
 // setOptions are the options of SET. Other commands are SET with some of them.
@@ -1365,7 +1334,7 @@ func cmdSet(w *writer, r *request) {
 
 func (r *request) setWithOptions(w *writer, key, text string) {
 	var o setOptions
-	r.options(append(o.options(r, "KEEPTTL"), "NX", &o.nx, "XX", &o.xx, "GET", &o.get)...)
+	r.options(append(o.options(r, "keepttl"), "NX", &o.nx, "XX", &o.xx, "GET", &o.get)...)
 	failIf(o.nx && o.xx, errSyntax)
 	old, set := r.set(key, text, &o)
 	switch {
@@ -1390,7 +1359,7 @@ func (r *request) set(key, text string, o *setOptions) (old *string, set bool) {
 	if o.nx && it != nil || o.xx && it == nil {
 		return old, false
 	}
-	if o.word != "KEEPTTL" {
+	if o.word != "keepttl" {
 		r.db.expires.remove(key)
 	}
 	r.db.set(key, text, nil, r.now)
@@ -1403,10 +1372,7 @@ func (r *request) set(key, text string, o *setOptions) (old *string, set bool) {
 
 // cmdSetEx is SETEX and PSETEX.
 func cmdSetEx(w *writer, r *request) {
-	key, o := r.next(), setOptions{lifetime: lifetime{"EX", r.next()}}
-	if r.cmd.name == "psetex" {
-		o.word = "PX"
-	}
+	key, o := r.next(), setOptions{lifetime: lifetime{r.cmd.name, r.next()}}
 	r.set(key, r.next(), &o)
 	w.ok()
 }
@@ -1430,9 +1396,9 @@ func cmdGetDel(w *writer, r *request) {
 func cmdGetEx(w *writer, r *request) {
 	key := r.next()
 	var life lifetime
-	r.options(life.options(r, "PERSIST")...)
+	r.options(life.options(r, "persist")...)
 	text, existed := r.text(key)
-	if existed && life.word == "PERSIST" {
+	if existed && life.word == "persist" {
 		r.persist(key)
 	} else if existed {
 		if at, given := life.deadline(r); given {
@@ -1501,28 +1467,28 @@ func cmdSetRange(w *writer, r *request) {
 	w.int(len(t.b))
 }
 
-// increment makes INCR and DECR, and INCRBY and DECRBY, which are given the number.
-func increment(sign int64, given bool) handler {
-	return func(w *writer, r *request) {
-		key, by, n := r.next(), sign, int64(0)
-		if given {
-			by = r.int()
-			failIf(sign < 0 && by == math.MinInt64, "ERR decrement would overflow")
-			by *= sign
-		}
-		it := r.stringItem(key)
-		if it != nil {
-			n = toInt(it.string())
-		}
-		n = plus(n, by)
-		if text := strconv.FormatInt(n, 10); it != nil { // in place: its deadline stays
-			it.text, it.object = text, nil
-			r.changed(key, "incrby", 1)
-		} else {
-			r.setString(key, text, "incrby")
-		}
-		w.int64(n)
+// cmdIncr is INCR, INCRBY, DECR and DECRBY.
+func cmdIncr(w *writer, r *request) {
+	key, by, n, down := r.next(), int64(1), int64(0), r.cmd.name[0] == 'd'
+	if r.more() {
+		by = r.int()
+		failIf(down && by == math.MinInt64, "ERR decrement would overflow")
 	}
+	if down {
+		by = -by
+	}
+	it := r.stringItem(key)
+	if it != nil {
+		n = toInt(it.string())
+	}
+	n = plus(n, by)
+	if text := strconv.FormatInt(n, 10); it != nil { // in place: its deadline stays
+		it.text, it.object = text, nil
+		r.changed(key, "incrby", 1)
+	} else {
+		r.setString(key, text, "incrby")
+	}
+	w.int64(n)
 }
 
 // plus adds, or throws.
@@ -1592,52 +1558,44 @@ func (r *request) lcsString() string {
 
 // --- list --------------------------------------------------------------------
 
-// existence says what a command needs of its key.
-type existence bool
-
-const (
-	always   existence = false
-	ifExists existence = true
-)
-
-// push makes LPUSH, RPUSH, LPUSHX and RPUSHX.
-func push(where end, when existence) handler {
-	event := [...]string{"lpush", "rpush"}[where]
-	return func(w *writer, r *request) {
-		key := r.next()
-		if when == ifExists && read[list](r, key).len() == 0 {
-			w.int(0)
-			return
-		}
-		l := edit[list](r, key)
-		elements := r.rest()
-		for _, s := range elements {
-			l.push(where, s)
-		}
-		w.int(l.len())
-		r.changed(key, event, len(elements))
-	}
+// end returns the end at which a command works, which is in its name: rpush, bzpopmax.
+func (c *command) end() end {
+	return end(oneIf(strings.Contains(c.name, "rp") || strings.HasSuffix(c.name, "max")))
 }
 
-// pop makes LPOP and RPOP.
-func pop(where end) handler {
-	return func(w *writer, r *request) {
-		key, counts := r.next(), r.more()
-		r.failArity(r.left() > 1)
-		count, _ := r.lastCount()
-		l := edit[list](r, key)
-		switch {
-		case l.len() > 0:
-			count = min(count, l.len())
-			if counts {
-				w.array(count)
-			}
-			r.take(w, key, l, where, count, nil)
-		case counts:
-			w.nullArray()
-		default:
-			w.null()
+// cmdPush is LPUSH and RPUSH, and LPUSHX and RPUSHX, which need a list.
+func cmdPush(w *writer, r *request) {
+	key, where := r.next(), r.cmd.end()
+	l := edit[list](r, key)
+	if l.len() == 0 && strings.HasSuffix(r.cmd.name, "x") {
+		w.int(0)
+		return
+	}
+	elements := r.rest()
+	for _, s := range elements {
+		l.push(where, s)
+	}
+	w.int(l.len())
+	r.changed(key, [...]string{"lpush", "rpush"}[where], len(elements))
+}
+
+// cmdPop is LPOP and RPOP.
+func cmdPop(w *writer, r *request) {
+	key, counts := r.next(), r.more()
+	r.failArity(r.left() > 1)
+	count, _ := r.lastCount()
+	l := edit[list](r, key)
+	switch {
+	case l.len() > 0:
+		count = min(count, l.len())
+		if counts {
+			w.array(count)
 		}
+		r.take(w, key, l, r.cmd.end(), count, nil)
+	case counts:
+		w.nullArray()
+	default:
+		w.null()
 	}
 }
 
@@ -1678,41 +1636,37 @@ func filled[T any, P pointer[T]](r *request, keys []string) (key string, c P) {
 	return "", nil
 }
 
-// mpop makes LMPOP, ZMPOP, BLMPOP and BZMPOP.
-func mpop[T any, P pointer[T]](front, back string) handler {
-	return func(w *writer, r *request) {
-		timeout := time.Duration(0)
-		if r.cmd.flags&blocking != 0 {
-			timeout = r.timeout()
-		}
-		keys, where, count := r.keysAfterCount(errSyntax), end(r.oneOf(front, back)), 1
-		r.options("COUNT", func() { count = r.atLeast(1, errCount); r.end() })
-		key, c := filled[T, P](r, keys)
-		if c == nil {
-			r.block(w, keys, timeout)
-			return
-		}
-		count = min(count, c.len())
-		w.array(2)
-		w.bulk(key)
-		w.array(count)
-		r.take(w, key, c, where, count, func() { w.array(2) })
+// cmdMPop is LMPOP, ZMPOP, BLMPOP and BZMPOP.
+func cmdMPop[T any, P pointer[T]](w *writer, r *request) {
+	timeout := time.Duration(0)
+	if r.cmd.flags&blocking != 0 {
+		timeout = r.timeout()
 	}
+	keys, where, count := r.keysAfterCount(errSyntax), r.side(), 1
+	r.options("COUNT", func() { count = r.atLeast(1, errCount); r.end() })
+	key, c := filled[T, P](r, keys)
+	if c == nil {
+		r.block(w, keys, timeout)
+		return
+	}
+	count = min(count, c.len())
+	w.array(2)
+	w.bulk(key)
+	w.array(count)
+	r.take(w, key, c, where, count, func() { w.array(2) })
 }
 
-// bpop makes BLPOP, BRPOP, BZPOPMIN and BZPOPMAX.
-func bpop[T any, P pointer[T]](where end, parts int) handler {
-	return func(w *writer, r *request) {
-		keys, timeout := r.several(r.left()-1), r.timeout()
-		key, c := filled[T, P](r, keys)
-		if c == nil {
-			r.block(w, keys, timeout)
-			return
-		}
-		w.array(parts)
-		w.bulk(key)
-		r.take(w, key, c, where, 1, func() {})
+// cmdBPop is BLPOP, BRPOP, BZPOPMIN and BZPOPMAX.
+func cmdBPop[T any, P pointer[T]](w *writer, r *request) {
+	keys, timeout := r.several(r.left()-1), r.timeout()
+	key, c := filled[T, P](r, keys)
+	if c == nil {
+		r.block(w, keys, timeout)
+		return
 	}
+	w.array(2 + oneIf(r.cmd.group.name != "list"))
+	w.bulk(key)
+	r.take(w, key, c, r.cmd.end(), 1, func() {})
 }
 
 // timeout reads how long a command may block, in seconds; 0 is for ever.
@@ -2135,8 +2089,19 @@ func cmdSPop(w *writer, r *request) {
 
 // --- set algebra -------------------------------------------------------------
 
-// operands returns what is at keys: sets and, where a score is wanted, sorted sets.
-func (r *request) operands(keys []string, sorted bool) []operand {
+// operation returns what a command of set algebra does, which is in its name.
+func (c *command) operation() operation {
+	switch {
+	case strings.Contains(c.name, "union"):
+		return union
+	case strings.Contains(c.name, "inter"):
+		return intersection
+	}
+	return difference
+}
+
+// operands returns what is at keys: sets and, where scores are wanted, sorted sets.
+func (r *request) operands(keys []string, scores bool) []operand {
 	list := make([]operand, len(keys))
 	for i, key := range keys {
 		object := container(&set{}) // when there is nothing
@@ -2145,33 +2110,84 @@ func (r *request) operands(keys []string, sorted bool) []operand {
 		}
 		s, isSet := object.(*set)
 		z, isSorted := object.(*zset)
-		switch {
-		case isSet:
+		failIf(!isSet && !(isSorted && scores), errWrongType)
+		if isSet {
 			list[i] = setOperand(s)
-		case isSorted && sorted:
+		} else {
 			list[i] = scoresOperand(&z.scores)
-		default:
-			fail(errWrongType)
 		}
 	}
 	return list
 }
 
-// algebra makes SUNION, SINTER, SDIFF, and those that store the result.
-func algebra(op operation) handler {
-	return func(w *writer, r *request) {
-		dest := r.destination()
-		result := op.combine(r.operands(r.rest(), false), sum, 0)
-		if dest == nil {
-			members(w, result)
-			return
-		}
-		s := &set{}
-		for m := range result.all() {
-			s.put(m, struct{}{})
-		}
-		r.replace(w, *dest, s)
+// cmdSetAlgebra is SUNION, SINTER, SDIFF, and those that store the result.
+func cmdSetAlgebra(w *writer, r *request) {
+	dest := r.destination()
+	result := r.cmd.operation().combine(r.operands(r.rest(), false), sum, 0)
+	if dest == nil {
+		members(w, result)
+		return
 	}
+	s := &set{}
+	for m := range result.all() {
+		s.put(m, struct{}{})
+	}
+	r.replace(w, *dest, s)
+}
+
+// cmdScoreAlgebra is ZUNION, ZINTER, ZDIFF, and those that store the result.
+func cmdScoreAlgebra(w *writer, r *request) {
+	dest, op := r.destination(), r.cmd.operation()
+	operands, join, withScores := r.sortedOperands(), sum, false
+	var known []any
+	if op != difference {
+		known = append(known, "WEIGHTS", func() {
+			failIf(r.left() < len(operands), errSyntax)
+			for i := range operands {
+				operands[i].weight = r.score("ERR weight value is not a float")
+			}
+		}, "AGGREGATE", func() {
+			join = [...]aggregate{sum, lesser, greater}[r.oneOf("SUM", "MIN", "MAX")]
+		})
+	}
+	if dest == nil {
+		known = append(known, "WITHSCORES", &withScores)
+	}
+	r.options(known...)
+	z := &zset{}
+	for m, score := range op.combine(operands, join, 0).all() {
+		z.add(m, *score)
+	}
+	if dest != nil {
+		r.replace(w, *dest, z)
+	} else {
+		w.ranked(z, 0, z.len(), false, withScores)
+	}
+}
+
+// sortedOperands reads the number of keys and then the keys.
+func (r *request) sortedOperands() []operand {
+	n := r.int()
+	failIf(n < 1, "ERR at least 1 input key is needed for '%s' command", r.cmd.name)
+	failIf(n > int64(r.left()), errSyntax)
+	return r.operands(r.several(int(n)), true)
+}
+
+// cmdInterCard is SINTERCARD and ZINTERCARD.
+func cmdInterCard(w *writer, r *request) {
+	var keys []string
+	var operands []operand
+	if r.cmd.name == "sintercard" {
+		keys = r.keysAfterCount("ERR Number of keys can't be greater than number of args")
+	} else {
+		operands = r.sortedOperands()
+	}
+	limit := 0
+	r.options("LIMIT", func() { limit = r.atLeast(0, "ERR LIMIT can't be negative") })
+	if keys != nil { // it looks at them last
+		operands = r.operands(keys, false)
+	}
+	w.int(intersection.combine(operands, sum, limit).len())
 }
 
 // destination reads the key that a command stores its result in; nil for one that replies with it.
@@ -2183,8 +2199,8 @@ func (r *request) destination() *string {
 	return &key
 }
 
-// replace gives key a new container without a deadline, and replies with its
-// length; an empty one deletes the key.
+// replace gives key a new container without a deadline, and replies with its length; an empty one deletes
+// the key.
 func (r *request) replace(w *writer, key string, c container) {
 	existed := r.find(key) != nil
 	r.db.remove(key)
@@ -2196,65 +2212,6 @@ func (r *request) replace(w *writer, key string, c container) {
 		r.changed(key, "del", 1)
 	}
 	w.int(c.len())
-}
-
-func cmdSInterCard(w *writer, r *request) {
-	keys := r.keysAfterCount("ERR Number of keys can't be greater than number of args")
-	limit := r.limit()
-	w.int(intersection.combine(r.operands(keys, false), sum, limit).len())
-}
-
-func cmdZInterCard(w *writer, r *request) {
-	operands := r.sortedOperands()
-	w.int(intersection.combine(operands, sum, r.limit()).len())
-}
-
-// limit reads the last option of those two.
-func (r *request) limit() (n int) {
-	r.options("LIMIT", func() { n = r.atLeast(0, "ERR LIMIT can't be negative") })
-	return n
-}
-
-// sortedOperands reads the number of keys and then the keys.
-func (r *request) sortedOperands() []operand {
-	n := r.int()
-	if n < 1 {
-		fail(replyError("ERR at least 1 input key is needed for '" + r.cmd.name + "' command"))
-	}
-	failIf(n > int64(r.left()), errSyntax)
-	return r.operands(r.several(int(n)), true)
-}
-
-// zalgebra makes ZUNION, ZINTER and ZDIFF, and those that store the result.
-func zalgebra(op operation) handler {
-	return func(w *writer, r *request) {
-		dest := r.destination()
-		operands, join, withScores := r.sortedOperands(), sum, false
-		var known []any
-		if op != difference {
-			known = append(known, "WEIGHTS", func() {
-				failIf(r.left() < len(operands), errSyntax)
-				for i := range operands {
-					operands[i].weight = r.score("ERR weight value is not a float")
-				}
-			}, "AGGREGATE", func() {
-				join = [...]aggregate{sum, lesser, greater}[r.oneOf("SUM", "MIN", "MAX")]
-			})
-		}
-		if dest == nil {
-			known = append(known, "WITHSCORES", &withScores)
-		}
-		r.options(known...)
-		z := &zset{}
-		for m, score := range op.combine(operands, join, 0).all() {
-			z.add(m, *score)
-		}
-		if dest != nil {
-			r.replace(w, *dest, z)
-		} else {
-			w.ranked(z, 0, z.len(), false, withScores)
-		}
-	}
 }
 
 // --- sorted set --------------------------------------------------------------
@@ -2387,8 +2344,19 @@ const (
 // A border tells whether an entry lies before one end of a range.
 type border func(e *scored) bool
 
+// order returns what a command cuts a range by, which is in its name.
+func (c *command) order() order {
+	switch {
+	case strings.Contains(c.name, "lex"):
+		return byLex
+	case strings.Contains(c.name, "score") || c.name == "zcount":
+		return byScore
+	}
+	return byRank
+}
+
 // interval reads the two ends of a range, and returns what finds it: the ranks i up to and without j.
-func (r *request) interval(by order, first, last string) func(z *ranked) (i, j int) {
+func interval(by order, first, last string) func(z *ranked) (i, j int) {
 	if by == byRank {
 		start, stop := toInt(first), toInt(last)
 		return func(z *ranked) (int, int) { return span(start, stop, z.n) }
@@ -2426,41 +2394,34 @@ func lexBorder(s string, upper bool) border {
 	return func(e *scored) bool { return e.member < s[1:] || equal && e.member == s[1:] }
 }
 
-// cmdZRange is ZRANGE and ZRANGESTORE, whose options say what to cut by.
+// cmdZRange is all that reply with or store a range of members; ZRANGE and ZRANGESTORE have options for what
+// the names of the older ones say.
 func cmdZRange(w *writer, r *request) {
-	dest, by, reverse := r.destination(), byRank, false
-	r.zrange(w, dest, &by, &reverse, "REV", func() { failIf(reverse, errSyntax); reverse = true },
-		"BYSCORE", func() { failIf(by != byRank, errSyntax); by = byScore },
-		"BYLEX", func() { failIf(by != byRank, errSyntax); by = byLex })
-}
-
-// zrange makes the older commands that each do one thing that ZRANGE can do.
-func zrange(by order, reverse bool) handler {
-	return func(w *writer, r *request) { r.zrange(w, nil, &by, &reverse) }
-}
-
-// zrange reads a range and options, among them some that set by and reverse.
-func (r *request) zrange(w *writer, dest *string, by *order, reverse *bool, known ...any) {
+	dest, by, reverse, known := r.destination(), r.cmd.order(), strings.Contains(r.cmd.name, "rev"), []any(nil)
 	key, first, last := r.next(), r.next(), r.next()
 	withScores, offset, count := false, int64(0), int64(-1)
-	known = append(known, "LIMIT", func() { offset, count = r.int(), r.int() })
+	if strings.Contains(r.cmd.usage, "REV]") {
+		known = append(known, "REV", func() { failIf(reverse, errSyntax); reverse = true },
+			"BYSCORE", func() { failIf(by != byRank, errSyntax); by = byScore },
+			"BYLEX", func() { failIf(by != byRank, errSyntax); by = byLex })
+	}
 	if dest == nil {
 		known = append(known, "WITHSCORES", &withScores)
 	}
-	r.options(known...)
-	failIf(count != -1 && *by == byRank,
+	r.options(append(known, "LIMIT", func() { offset, count = r.int(), r.int() })...)
+	failIf(count != -1 && by == byRank,
 		"ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
-	failIf(withScores && *by == byLex,
+	failIf(withScores && by == byLex,
 		"ERR syntax error, WITHSCORES not supported in combination with BYLEX")
-	if *reverse && *by != byRank {
+	if reverse && by != byRank {
 		first, last = last, first
 	}
-	find := r.interval(*by, first, last)
+	find := interval(by, first, last)
 	z := read[zset](r, key)
 	i, j := find(&z.order)
-	if *by == byRank {
+	if by == byRank {
 		offset = 0 // whatever LIMIT said
-		if *reverse {
+		if reverse {
 			i, j = z.len()-j, z.len()-i
 		}
 	}
@@ -2471,11 +2432,11 @@ func (r *request) zrange(w *writer, dest *string, by *order, reverse *bool, know
 	if count >= 0 {
 		size = int(min(int64(size), count))
 	}
-	if i += int(offset); *reverse {
+	if i += int(offset); reverse {
 		i = j - int(offset) - size
 	}
 	if dest == nil {
-		w.ranked(z, i, i+size, *reverse, withScores)
+		w.ranked(z, i, i+size, reverse, withScores)
 		return
 	}
 	result := &zset{}
@@ -2485,82 +2446,77 @@ func (r *request) zrange(w *writer, dest *string, by *order, reverse *bool, know
 	r.replace(w, *dest, result)
 }
 
-// zcount makes ZCOUNT and ZLEXCOUNT.
-func zcount(by order) handler {
-	return func(w *writer, r *request) {
-		key := r.next()
-		find := r.interval(by, r.next(), r.next())
-		i, j := find(&read[zset](r, key).order)
-		w.int(j - i)
-	}
+// cmdZCount is ZCOUNT and ZLEXCOUNT.
+func cmdZCount(w *writer, r *request) {
+	key := r.next()
+	find := interval(r.cmd.order(), r.next(), r.next())
+	i, j := find(&read[zset](r, key).order)
+	w.int(j - i)
 }
 
-// zremrange makes ZREMRANGEBYRANK, ZREMRANGEBYSCORE and ZREMRANGEBYLEX.
-func zremrange(by order) handler {
-	return func(w *writer, r *request) {
-		key := r.next()
-		find := r.interval(by, r.next(), r.next())
-		z := edit[zset](r, key)
-		i, j := find(&z.order)
-		z.cut(i, j, false)
-		r.changed(key, r.cmd.name, j-i)
-		w.int(j - i)
-	}
+// cmdZRemRange is ZREMRANGEBYRANK, ZREMRANGEBYSCORE and ZREMRANGEBYLEX.
+func cmdZRemRange(w *writer, r *request) {
+	key := r.next()
+	find := interval(r.cmd.order(), r.next(), r.next())
+	z := edit[zset](r, key)
+	i, j := find(&z.order)
+	z.cut(i, j, false)
+	r.changed(key, r.cmd.name, j-i)
+	w.int(j - i)
 }
 
-// zpop makes ZPOPMIN and ZPOPMAX.
-func zpop(where end) handler {
-	return func(w *writer, r *request) {
-		key := r.next()
-		count, counts := r.lastCount()
-		z := edit[zset](r, key)
-		count = min(count, z.len())
-		begin := func() {}
-		if counts {
-			begin = func() { w.row(true) }
-			w.rows(count, true)
-		} else {
-			w.array(2 * count)
-		}
-		r.take(w, key, z, where, count, begin)
+// cmdZPop is ZPOPMIN and ZPOPMAX.
+func cmdZPop(w *writer, r *request) {
+	key := r.next()
+	count, counts := r.lastCount()
+	z := edit[zset](r, key)
+	count = min(count, z.len())
+	begin := func() {}
+	if counts {
+		begin = func() { w.row(true) }
+		w.rows(count, true)
+	} else {
+		w.array(2 * count)
 	}
+	r.take(w, key, z, r.cmd.end(), count, begin)
 }
 
 // --- pub/sub -----------------------------------------------------------------
 
-// subscribe makes SUBSCRIBE and PSUBSCRIBE.
-func subscribe(kind int) handler {
-	return func(w *writer, r *request) {
-		r.hold()
-		for _, topic := range r.rest() {
-			r.setShared(func() { r.subscribe(kind, topic) })
-			r.tell(w, [...]string{"subscribe", "psubscribe"}[kind], &topic)
-		}
+// topics returns the kind of topics that a command is about, which is in its name.
+func (c *command) topics() int { return oneIf(c.name[0] == 'p') }
+
+// cmdSubscribe is SUBSCRIBE and PSUBSCRIBE.
+func cmdSubscribe(w *writer, r *request) {
+	kind := r.cmd.topics()
+	r.hold()
+	for _, topic := range r.rest() {
+		r.setShared(func() { r.subscribe(kind, topic) })
+		r.tell(w, &topic)
 	}
 }
 
 // tell confirms a subscription or its end.
-func (r *request) tell(w *writer, what string, topic *string) {
+func (r *request) tell(w *writer, topic *string) {
 	w.push(3)
-	w.bulk(what)
+	w.bulk(r.cmd.name)
 	w.place(topic)
 	w.int(r.subscriptions())
 }
 
-// unsubscribe makes UNSUBSCRIBE and PUNSUBSCRIBE, which without arguments mean all.
-func unsubscribe(kind int) handler {
-	return func(w *writer, r *request) {
-		topics, what := r.rest(), [...]string{"unsubscribe", "punsubscribe"}[kind]
-		if len(topics) == 0 {
-			topics = slices.Collect(maps.Keys(r.topics[kind]))
-		}
-		if len(topics) == 0 {
-			r.tell(w, what, nil)
-		}
-		for _, topic := range topics {
-			r.setShared(func() { r.unsubscribe(kind, topic) })
-			r.tell(w, what, &topic)
-		}
+// cmdUnsubscribe is UNSUBSCRIBE and PUNSUBSCRIBE, which without arguments mean all.
+func cmdUnsubscribe(w *writer, r *request) {
+	kind := r.cmd.topics()
+	topics := r.rest()
+	if len(topics) == 0 {
+		topics = slices.Collect(maps.Keys(r.topics[kind]))
+	}
+	if len(topics) == 0 {
+		r.tell(w, nil)
+	}
+	for _, topic := range topics {
+		r.setShared(func() { r.unsubscribe(kind, topic) })
+		r.tell(w, &topic)
 	}
 }
 
@@ -2792,31 +2748,21 @@ func cmdConfigResetStat(w *writer, r *request) {
 	w.ok()
 }
 
-// infoSections are what INFO knows, in its order; the last is shown only when it is asked for by name.
-var infoSections = []struct {
-	name string
-	tell func(r *request) fields
-}{
-	{"Server", infoServer}, {"Clients", infoClients}, {"Memory", infoMemory}, {"Persistence", infoPersistence},
-	{"Stats", infoStats}, {"Replication", infoReplication}, {"Cluster", infoCluster}, {"Keyspace", infoKeyspace},
-	{"Commandstats", infoCommandstats},
-}
-
 func cmdInfo(w *writer, r *request) {
 	asked := make(map[string]bool)
-	for r.more() {
-		asked[strings.ToLower(r.next())] = true
+	for _, section := range r.rest() {
+		asked[strings.ToLower(section)] = true
 	}
 	every := asked["all"] || asked["everything"]
 	usual := len(asked) == 0 || asked["default"]
 	var b strings.Builder
-	for _, s := range infoSections {
+	for _, s := range r.info() {
 		if every || usual && s.name != "Commandstats" || asked[strings.ToLower(s.name)] {
 			if b.Len() > 0 {
 				b.WriteString("\r\n")
 			}
 			fmt.Fprintf(&b, "# %s\r\n", s.name)
-			for pair := range slices.Chunk(s.tell(r), 2) {
+			for pair := range slices.Chunk(s.facts, 2) {
 				fmt.Fprintf(&b, "%s:%v\r\n", pair[0], pair[1])
 			}
 		}
@@ -2824,27 +2770,67 @@ func cmdInfo(w *writer, r *request) {
 	w.verbatim(b.String())
 }
 
-func infoServer(r *request) fields {
-	up := int64(time.Since(r.server.started).Seconds())
-	_, port, _ := net.SplitHostPort(r.server.listener.Addr().String())
-	return fields{"redis_version", redisVersion, "redis_lite_version", liteVersion, "redis_mode", "standalone",
-		"os", runtime.GOOS + " " + runtime.GOARCH, "arch_bits", strconv.IntSize, "go_version", runtime.Version(),
-		"process_id", os.Getpid(), "run_id", r.server.runID, "tcp_port", port,
-		"server_time_usec", r.store.clock.micros(), "uptime_in_seconds", up, "uptime_in_days", up / (24 * 3600),
-		"hz", int64(time.Second / samplerPause)}
+// A section is a part of INFO.
+type section struct {
+	name  string
+	facts fields
 }
 
-func infoClients(r *request) fields {
-	clients, blocked := r.server.countClients()
-	return fields{"connected_clients", clients, "maxclients", r.server.config.get("maxclients"),
-		"blocked_clients", blocked}
-}
-
-func infoMemory(r *request) fields {
+// info returns what INFO tells, the last section only to those who ask for it.
+func (r *request) info() []section {
+	s, saves := r.server, &r.server.saver
+	_, port, _ := net.SplitHostPort(s.listener.Addr().String())
+	up := int64(time.Since(s.started).Seconds())
+	clients, blocked := s.countClients()
 	heap, total := memoryUse()
-	return fields{"used_memory", heap, "used_memory_human", humanBytes(heap), "used_memory_rss", total,
-		"used_memory_rss_human", humanBytes(total), "maxmemory", 0, "maxmemory_human", "0B",
-		"maxmemory_policy", "noeviction", "mem_allocator", runtime.Version()}
+	status, running, current := "ok", 0, int64(-1)
+	if saves.failing.Load() {
+		status = "err"
+	}
+	if began := saves.background.Load(); began != 0 {
+		running, current = 1, time.Now().Unix()-began
+	}
+	var keyspace, stats fields
+	for _, d := range r.store.dbs {
+		if d.keys.len() > 0 {
+			keyspace = append(keyspace, fmt.Sprintf("db%d", d.id),
+				fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys.len(), d.expires.len(), d.ttl))
+		}
+	}
+	for _, c := range allCommands() {
+		calls, usec, turns, fails := c.calls.Load(), c.usec.Load(), c.turns.Load(), c.fails.Load()
+		if calls+turns > 0 {
+			stats = append(stats, "cmdstat_"+c.name, fmt.Sprintf(
+				"calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+				calls, usec, float64(usec)/float64(max(calls, 1)), turns, fails))
+		}
+	}
+	return []section{
+		{"Server", fields{"redis_version", redisVersion, "redis_lite_version", liteVersion,
+			"redis_mode", "standalone", "os", runtime.GOOS + " " + runtime.GOARCH, "arch_bits", strconv.IntSize,
+			"go_version", runtime.Version(), "process_id", os.Getpid(), "run_id", s.runID, "tcp_port", port,
+			"server_time_usec", r.store.clock.micros(), "uptime_in_seconds", up, "uptime_in_days", up / (24 * 3600),
+			"hz", int64(time.Second / samplerPause)}},
+		{"Clients", fields{"connected_clients", clients, "maxclients", s.config.get("maxclients"),
+			"blocked_clients", blocked}},
+		{"Memory", fields{"used_memory", heap, "used_memory_human", humanBytes(heap), "used_memory_rss", total,
+			"used_memory_rss_human", humanBytes(total), "maxmemory", 0, "maxmemory_human", "0B",
+			"maxmemory_policy", "noeviction", "mem_allocator", runtime.Version()}},
+		{"Persistence", fields{"loading", 0, "rdb_changes_since_last_save", r.store.changes,
+			"rdb_bgsave_in_progress", running, "rdb_last_save_time", saves.last.Load(),
+			"rdb_last_bgsave_status", status, "rdb_last_bgsave_time_sec", saves.seconds.Load(),
+			"rdb_current_bgsave_time_sec", current, "rdb_saves", saves.saves.Load(),
+			"rdb_last_load_keys_expired", saves.expired, "rdb_last_load_keys_loaded", saves.loaded,
+			"aof_enabled", 0}},
+		{"Stats", fields{"total_connections_received", s.accepted.Load(), "total_commands_processed", totalCalls(),
+			"instantaneous_ops_per_sec", s.speed.Load(), "rejected_connections", s.refused.Load(),
+			"expired_keys", s.store.expired.Load(), "evicted_keys", 0,
+			"keyspace_hits", s.hits.Load(), "keyspace_misses", s.misses.Load()}},
+		{"Replication", fields{"role", "master", "connected_slaves", 0}},
+		{"Cluster", fields{"cluster_enabled", 0}},
+		{"Keyspace", keyspace},
+		{"Commandstats", stats},
+	}
 }
 
 // memoryUse returns the bytes in live and not yet collected objects, and all that Go holds of the system.
@@ -2860,38 +2846,14 @@ func memoryUse() (heap, total uint64) {
 
 // humanBytes prints bytes as Redis does: 941.23K.
 func humanBytes(n uint64) string {
-	const units = "BKMGTP"
 	f, unit := float64(n), 0
-	for f >= 1024 && unit < len(units)-1 {
+	for f >= 1024 && unit < len("KMGTP") {
 		f, unit = f/1024, unit+1
 	}
 	if unit == 0 {
 		return fmt.Sprintf("%dB", n)
 	}
-	return fmt.Sprintf("%.2f%c", f, units[unit])
-}
-
-func infoPersistence(r *request) fields {
-	v, status, running, current := &r.server.saver, "ok", 0, int64(-1)
-	if v.failing.Load() {
-		status = "err"
-	}
-	if began := v.background.Load(); began != 0 {
-		running, current = 1, time.Now().Unix()-began
-	}
-	return fields{"loading", 0, "rdb_changes_since_last_save", r.store.changes, "rdb_bgsave_in_progress", running,
-		"rdb_last_save_time", v.last.Load(), "rdb_last_bgsave_status", status,
-		"rdb_last_bgsave_time_sec", v.seconds.Load(), "rdb_current_bgsave_time_sec", current,
-		"rdb_saves", v.saves.Load(), "rdb_last_load_keys_expired", v.expired,
-		"rdb_last_load_keys_loaded", v.loaded, "aof_enabled", 0}
-}
-
-func infoStats(r *request) fields {
-	s := r.server
-	return fields{"total_connections_received", s.accepted.Load(), "total_commands_processed", totalCalls(),
-		"instantaneous_ops_per_sec", s.speed.Load(), "rejected_connections", s.refused.Load(),
-		"expired_keys", s.store.expired.Load(), "evicted_keys", 0,
-		"keyspace_hits", s.hits.Load(), "keyspace_misses", s.misses.Load()}
+	return fmt.Sprintf("%.2f%c", f, "BKMGTP"[unit])
 }
 
 // totalCalls returns how many commands have run.
@@ -2900,32 +2862,6 @@ func totalCalls() (n int64) {
 		n += c.calls.Load()
 	}
 	return n
-}
-
-func infoReplication(r *request) fields { return fields{"role", "master", "connected_slaves", 0} }
-
-func infoCluster(r *request) fields { return fields{"cluster_enabled", 0} }
-
-func infoKeyspace(r *request) (list fields) {
-	for _, d := range r.store.dbs {
-		if d.keys.len() > 0 {
-			list = append(list, fmt.Sprintf("db%d", d.id),
-				fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys.len(), d.expires.len(), d.ttl))
-		}
-	}
-	return list
-}
-
-func infoCommandstats(r *request) (list fields) {
-	for _, c := range allCommands() {
-		calls, usec, turns, fails := c.calls.Load(), c.usec.Load(), c.turns.Load(), c.fails.Load()
-		if calls+turns > 0 {
-			list = append(list, "cmdstat_"+c.name, fmt.Sprintf(
-				"calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
-				calls, usec, float64(usec)/float64(max(calls, 1)), turns, fails))
-		}
-	}
-	return list
 }
 
 // allCommands returns the commands in the order of their names, each with its subcommands behind it.
@@ -2989,7 +2925,7 @@ func (c *command) info() []any {
 		subs = list
 	}
 	return []any{c.name, c.arity, c.flagList(), c.keys.first, c.keys.last, c.keys.step,
-		c.categories(), names{}, c.keySpecs(), subs}
+		c.categories(), names{}, names{}, subs}
 }
 
 func (c *command) flagList() (list names) {
@@ -3008,41 +2944,17 @@ func (c *command) categories() (list names) {
 			list = append(list, "@"+name)
 		}
 	}
-	add(c.group == "generic", "keyspace")
+	add(c.group.name == "generic", "keyspace")
 	add(c.flags&readonly != 0, "read")
 	add(c.flags&write != 0, "write")
-	name := strings.TrimSuffix(strings.ReplaceAll(c.group, "-", ""), "s") // as in transactions
-	add(c.group != "generic" && c.group != "server", name)
+	name := strings.TrimSuffix(strings.ReplaceAll(c.group.name, "-", ""), "s") // as in transactions
+	add(c.group.name != "generic" && c.group.name != "server", name)
 	add(c.flags&admin != 0, "admin")
 	add(c.flags&admin != 0, "dangerous")
 	add(c.flags&blocking != 0, "blocking")
 	add(c.flags&fast != 0, "fast")
 	add(c.flags&fast == 0, "slow")
 	return list
-}
-
-// keySpecs says where the keys stand in the newer way, which can also say "as many as a number tells".
-func (c *command) keySpecs() (specs anySet) {
-	access := names{"RW"}
-	if c.flags&readonly != 0 {
-		access = names{"RO"}
-	}
-	add := func(index int, kind string, spec fields) {
-		specs = append(specs, fields{"flags", access,
-			"begin_search", fields{"type", "index", "spec", fields{"index", index}},
-			"find_keys", fields{"type", kind, "spec", spec}})
-	}
-	if k := c.keys; k.first > 0 {
-		last := k.last
-		if last > 0 {
-			last -= k.first // it is counted from the first
-		}
-		add(k.first, "range", fields{"lastkey", last, "keystep", k.step, "limit", 0})
-	}
-	if k := c.keys; k.count > 0 {
-		add(k.count, "keynum", fields{"keynumidx", 0, "firstkey", 1, "keystep", 1})
-	}
-	return specs
 }
 
 func cmdCommandList(w *writer, r *request) {
@@ -3102,7 +3014,7 @@ func cmdCommandDocs(w *writer, r *request) {
 
 // docs is what COMMAND DOCS says of a command. redis-cli makes its hints of it.
 func (c *command) docs() fields {
-	doc := fields{"summary", c.summary, "group", c.group}
+	doc := fields{"summary", c.summary, "group", c.group.name}
 	words := strings.Fields(c.usage)
 	if args := parseSequence(strings.Join(words[min(c.named, len(words)):], " ")); args != nil {
 		doc = append(doc, "arguments", describeArguments(args))

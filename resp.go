@@ -32,7 +32,6 @@ const (
 	argsKept      = 1 << 10   // arguments (a number) whose array a connection keeps for the next command
 	guestArgs     = 10        // arguments (a number) of a client that has not given the password
 	guestBulkMax  = 16 << 10  // and the length of each
-	valueDepth    = 128       // arrays within arrays (a number) in a reply
 	outputAtOnce  = 64 << 10  // replies owed when a flush comes even though more commands wait
 	outputKept    = 64 << 10  // an output buffer that grew beyond this is let go after the flush
 	doubleDigits  = 17        // significant digits that tell any two float64 apart
@@ -270,92 +269,6 @@ const space = " \t\n\v\f\r"
 
 func isSpace(c byte) bool { return strings.IndexByte(space, c) >= 0 }
 
-// --- reading replies ---------------------------------------------------------
-
-// A value is any RESP message. Kind is its type byte: + - : $ * of RESP2, and _ # , ( ! = % ~ > of RESP3.
-type value struct {
-	kind byte
-	text string  // what a line or a bulk string holds
-	list []value // what an array, a set or a push holds; a map has key, value, key, value
-	null bool    // a RESP2 null: $-1 or *-1
-}
-
-const (
-	blockKinds = "$!="  // a length and that many bytes
-	listKinds  = "*%~>" // a number of messages
-)
-
-func (v value) is(kinds string) bool { return strings.IndexByte(kinds, v.kind) >= 0 }
-
-var errTooDeep = errors.New("reply is nested too deep")
-
-// value reads one message of any type. It is what a client does, and as strict
-// as clients are: a line ends with CR LF.
-func (r *reader) value() (value, error) { return r.valueWithin(valueDepth) }
-
-func (r *reader) valueWithin(depth int) (v value, err error) {
-	line, err := r.line('\n', "too big line")
-	if err != nil {
-		return v, err
-	}
-	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
-	if !ok || len(text) == 0 {
-		return v, protocolError("line without type or CR LF")
-	}
-	v = value{kind: text[0], text: string(text[1:])}
-	if !v.is(blockKinds + listKinds) {
-		return v, v.checkLine()
-	}
-	n, ok := parseInt(v.text)
-	switch {
-	case ok && n == -1 && v.is("$*"):
-		return value{kind: v.kind, null: true}, nil
-	case !ok || n < 0 || n > bulkMax:
-		return v, protocolError("invalid length " + strconv.Quote(v.text))
-	case v.is(blockKinds):
-		v.text, err = r.bulk(int(n), "")
-		return v, err
-	case depth == 0:
-		return v, errTooDeep
-	case v.kind == '%':
-		n *= 2
-	}
-	v.text = ""
-	for range n {
-		e, err := r.valueWithin(depth - 1)
-		if err != nil {
-			return v, err
-		}
-		v.list = append(v.list, e)
-	}
-	return v, nil
-}
-
-// checkLine tells what is wrong with a message that is one line.
-func (v value) checkLine() error {
-	ok := true
-	switch v.kind {
-	case '+', '-':
-	case ':':
-		_, ok = parseInt(v.text)
-	case '#':
-		ok = v.text == "t" || v.text == "f"
-	case '_':
-		ok = v.text == ""
-	case ',':
-		_, err := strconv.ParseFloat(v.text, 64)
-		ok = err == nil
-	case '(':
-		_, ok = new(big.Int).SetString(v.text, 10)
-	default:
-		return protocolError("unknown type " + strconv.QuoteRune(rune(v.kind)))
-	}
-	if !ok {
-		return protocolError("invalid " + strconv.Quote(string([]byte{v.kind})+v.text))
-	}
-	return nil
-}
-
 // --- writing -----------------------------------------------------------------
 
 // A writer builds replies in memory, to be sent when no lock is held. It is the
@@ -485,25 +398,11 @@ func (w *writer) begin(kind byte, n, flat int) {
 	}
 }
 
-func (w *writer) bool(b bool) {
-	switch {
-	case !w.resp3:
-		w.bit(b)
-	case b:
-		w.line('#', "t")
-	default:
-		w.line('#', "f")
-	}
-}
-
-func (w *writer) double(f float64)        { w.number(',', formatDouble(f)) }
-func (w *writer) bigNumber(digits string) { w.number('(', digits) } // an integer of any size
-
-func (w *writer) number(kind byte, digits string) {
+func (w *writer) double(f float64) {
 	if w.resp3 {
-		w.line(kind, digits)
+		w.line(',', formatDouble(f))
 	} else {
-		w.bulk(digits)
+		w.bulk(formatDouble(f))
 	}
 }
 
@@ -560,25 +459,6 @@ func (w *writer) any(v any) {
 func (w *writer) each(list []any) {
 	for _, v := range list {
 		w.any(v)
-	}
-}
-
-// value writes any message just as it was read.
-func (w *writer) value(v value) {
-	switch {
-	case v.null:
-		w.head(v.kind, -1)
-	case v.is(blockKinds):
-		w.block(v.kind, v.text)
-	case v.kind == '%':
-		w.head(v.kind, int64(len(v.list)/2))
-	case v.is(listKinds):
-		w.head(v.kind, int64(len(v.list)))
-	default:
-		w.line(v.kind, v.text)
-	}
-	for _, e := range v.list {
-		w.value(e)
 	}
 }
 
