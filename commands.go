@@ -1771,8 +1771,8 @@ func cmdLRange(w *writer, r *request) {
 	l := read[list](r, key)
 	i, j := span(start, stop, l.len())
 	w.array(j - i)
-	for ; i < j; i++ {
-		w.bulk(*l.at(i))
+	for _, e := range l.span(i, j, false) {
+		w.bulk(e)
 	}
 }
 
@@ -1780,8 +1780,10 @@ func cmdLTrim(w *writer, r *request) {
 	key, start, stop := r.next(), r.int(), r.int()
 	if l := edit[list](r, key); l.len() > 0 {
 		i, j := span(start, stop, l.len())
+		k, at := l.place(j)
 		removed := l.len() - (j - i)
-		l.keep(i, j)
+		l.cut(k, at, l.len()-j)
+		l.cut(0, 0, i)
 		r.changed(key, "ltrim", max(removed, 1))
 	}
 	w.ok()
@@ -1797,7 +1799,7 @@ func cmdLRem(w *writer, r *request) {
 	if count > 0 {
 		most = int(min(count, int64(most)))
 	}
-	removed := l.drop(s, from, most)
+	removed := drop(l, s, from, most)
 	r.changed(key, "lrem", removed)
 	w.int(removed)
 }
@@ -1808,7 +1810,8 @@ func cmdLInsert(w *writer, r *request) {
 	at := positions(l, pivot, 1, 1, 0)
 	switch {
 	case len(at) > 0:
-		l.insert(at[0]+offset, s)
+		k, at := l.place(at[0] + offset)
+		l.insert(k, at, s)
 		r.changed(key, "linsert", 1)
 		w.int(l.len())
 	case l.len() > 0:
@@ -2226,7 +2229,7 @@ func (r *request) score(e replyError) float64 {
 // ranked writes the members with rank i up to and without j.
 func (w *writer) ranked(z *zset, i, j int, reverse, withScores bool) {
 	w.rows(j-i, withScores)
-	for e := range z.order.span(i, j, reverse) {
+	for _, e := range z.order.span(i, j, reverse) {
 		w.row(withScores)
 		w.bulk(e.member)
 		if withScores {
@@ -2325,7 +2328,7 @@ func cmdZRank(w *writer, r *request) {
 		w.null()
 		return
 	}
-	rank := z.order.rank(scored{*score, m}.follows)
+	rank := z.rank(scored{*score, m}.follows)
 	if r.cmd.name == "zrevrank" {
 		rank = z.len() - 1 - rank
 	}
@@ -2341,9 +2344,6 @@ const (
 	byLex
 )
 
-// A border tells whether an entry lies before one end of a range.
-type border func(e *scored) bool
-
 // order returns what a command cuts a range by, which is in its name.
 func (c *command) order() order {
 	switch {
@@ -2356,17 +2356,17 @@ func (c *command) order() order {
 }
 
 // interval reads the two ends of a range, and returns what finds it: the ranks i up to and without j.
-func interval(by order, first, last string) func(z *ranked) (i, j int) {
+func interval(by order, first, last string) func(z *zset) (i, j int) {
 	if by == byRank {
 		start, stop := toInt(first), toInt(last)
-		return func(z *ranked) (int, int) { return span(start, stop, z.n) }
+		return func(z *zset) (int, int) { return span(start, stop, z.len()) }
 	}
 	read := scoreBorder
 	if by == byLex {
 		read = lexBorder
 	}
 	low, high := read(first, false), read(last, true)
-	return func(z *ranked) (int, int) {
+	return func(z *zset) (int, int) {
 		i := z.rank(low)
 		return i, max(i, z.rank(high))
 	}
@@ -2418,7 +2418,7 @@ func cmdZRange(w *writer, r *request) {
 	}
 	find := interval(by, first, last)
 	z := read[zset](r, key)
-	i, j := find(&z.order)
+	i, j := find(z)
 	if by == byRank {
 		offset = 0 // whatever LIMIT said
 		if reverse {
@@ -2440,7 +2440,7 @@ func cmdZRange(w *writer, r *request) {
 		return
 	}
 	result := &zset{}
-	for e := range z.order.span(i, i+size, false) {
+	for _, e := range z.order.span(i, i+size, false) {
 		result.add(e.member, e.score)
 	}
 	r.replace(w, *dest, result)
@@ -2450,7 +2450,7 @@ func cmdZRange(w *writer, r *request) {
 func cmdZCount(w *writer, r *request) {
 	key := r.next()
 	find := interval(r.cmd.order(), r.next(), r.next())
-	i, j := find(&read[zset](r, key).order)
+	i, j := find(read[zset](r, key))
 	w.int(j - i)
 }
 
@@ -2459,7 +2459,7 @@ func cmdZRemRange(w *writer, r *request) {
 	key := r.next()
 	find := interval(r.cmd.order(), r.next(), r.next())
 	z := edit[zset](r, key)
-	i, j := find(&z.order)
+	i, j := find(z)
 	z.cut(i, j, false)
 	r.changed(key, r.cmd.name, j-i)
 	w.int(j - i)
@@ -2718,7 +2718,7 @@ func cmdConfigSet(w *writer, r *request) {
 		}
 		var v string
 		var err error
-		if why := settings[i].fixed; why != free {
+		if why := settings[i].fixed; why != "" {
 			err = errors.New("can't set " + why + " config")
 		} else if _, twice := values[name]; twice {
 			err = errors.New("duplicate parameter")

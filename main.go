@@ -95,37 +95,26 @@ func fatal(err error) {
 type setting struct {
 	name, value, usage string // value: the default
 	check              func(value string) (string, error)
-	fixed              string // why CONFIG SET refuses it
+	fixed              string // why CONFIG SET refuses it: it could put the dump over any file, for one
 }
 
-// Redis does not let clients say where the dump is: it could be any file.
-const (
-	free      = ""
-	immutable = "immutable"
-	protected = "protected"
-)
-
 var settings = []setting{
-	{"bind", "127.0.0.1", "address to listen on; an empty one is every address", anyText, immutable},
-	{"port", "6379", "TCP port; 0 takes any that is free", number(0, 65535), immutable},
-	{"dir", ".", "folder of the dump", folder, protected},
-	{"dbfilename", "dump.gob", "file name of the dump", fileName, protected},
-	{"save", "3600 1 300 100 60 10000", "when to save by itself: pairs of seconds and changes; \"\" is never",
-		savePoints, free},
-	{"requirepass", "", "password that clients must give", anyText, free},
-	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), free},
-	{"timeout", "0", "seconds after which an idle client is disconnected; 0 is never", number(0, 1<<31-1),
-		free},
-	{"loglevel", "notice", "debug, verbose, notice or warning",
-		oneOf("debug", "verbose", "notice", "warning"), free},
-	{"enable-debug-command", "no", "who may use DEBUG: no, local or yes", oneOf("no", "yes", "local"),
-		immutable},
-	{"databases", strconv.Itoa(databases), "", number(databases, databases), immutable},
-	{"appendonly", "no", "", oneOf("no"), immutable},
-	{"maxmemory", "0", "", number(0, 0), immutable},
-	{"proto-max-bulk-len", strconv.Itoa(bulkMax), "", number(bulkMax, bulkMax), immutable},
-	{"notify-keyspace-events", "", "", eventClasses, free},
-	{"stop-writes-on-bgsave-error", "yes", "", oneOf("yes", "no"), free},
+	{"bind", "127.0.0.1", "address to listen on; an empty one is every address", anyText, "immutable"},
+	{"port", "6379", "TCP port; 0 takes any that is free", number(0, 65535), "immutable"},
+	{"dir", ".", "folder of the dump", folder, "protected"},
+	{"dbfilename", "dump.gob", "file name of the dump", fileName, "protected"},
+	{"save", "3600 1 300 100 60 10000", "when to save by itself: seconds and changes; \"\" is never", savePoints, ""},
+	{"requirepass", "", "password that clients must give", anyText, ""},
+	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), ""},
+	{"timeout", "0", "seconds that a client may be idle; 0 is for ever", number(0, 1<<31-1), ""},
+	{"loglevel", "notice", "debug, verbose, notice or warning", oneOf("debug", "verbose", "notice", "warning"), ""},
+	{"enable-debug-command", "no", "who may use DEBUG: no, local or yes", oneOf("no", "yes", "local"), "immutable"},
+	{"databases", strconv.Itoa(databases), "", number(databases, databases), "immutable"},
+	{"appendonly", "no", "", oneOf("no"), "immutable"},
+	{"maxmemory", "0", "", number(0, 0), "immutable"},
+	{"proto-max-bulk-len", strconv.Itoa(bulkMax), "", number(bulkMax, bulkMax), "immutable"},
+	{"notify-keyspace-events", "", "", eventClasses, ""},
+	{"stop-writes-on-bgsave-error", "yes", "", oneOf("yes", "no"), ""},
 }
 
 func anyText(v string) (string, error) { return v, nil }
@@ -157,14 +146,11 @@ func oneOf(words ...string) func(string) (string, error) {
 
 func folder(v string) (string, error) {
 	v, err := filepath.Abs(v)
-	if err != nil {
-		return "", err
-	}
-	info, err := os.Stat(v)
-	if errors.Is(err, os.ErrNotExist) {
+	info, statErr := os.Stat(v)
+	switch err = cmp.Or(err, statErr); {
+	case errors.Is(err, os.ErrNotExist):
 		return "", errors.New("No such file or directory")
-	}
-	if err == nil && !info.IsDir() {
+	case err == nil && !info.IsDir():
 		return "", errors.New("Not a directory")
 	}
 	return v, err

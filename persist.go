@@ -88,7 +88,7 @@ func (it *item) pieces(rec record, emit func(record) error) (err error) {
 	}
 	switch v := it.object.(type) {
 	case *list:
-		for _, s := range v.all(front) {
+		for _, s := range v.span(0, v.len(), false) {
 			add(s)
 		}
 	case *hash:
@@ -100,7 +100,7 @@ func (it *item) pieces(rec record, emit func(record) error) (err error) {
 			add(member)
 		}
 	case *zset:
-		for e := range v.order.span(0, v.len(), false) {
+		for _, e := range v.order.span(0, v.len(), false) {
 			add(e.member)
 			rec.Scores = append(rec.Scores, e.score)
 		}

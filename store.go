@@ -215,23 +215,18 @@ func (d *dict[V]) scan(cursor uint64, count int, visit func(key string, v *V)) u
 	return uint64(i)
 }
 
-// --- deque: a list with two ends ---------------------------------------------
+// --- chunked: elements in an order --------------------------------------------
 
-// A deque is a row of pages: both ends and any index are O(1), the middle is O(n).
-// Element i stands at head+i, counted over all pages. The first pages may be nil:
-// room to grow at the front, or what was taken there.
-type deque struct {
-	pages [][]string
-	head  int
-	n     int
+// A chunked keeps elements in order, cut into chunks: any place is found by adding up their lengths, and
+// adding or removing an element moves no more than a part of one. It is a list, and the order of a sorted set.
+type chunked[E any] struct {
+	chunks [][]E // none is empty
+	n      int
 }
 
-const (
-	listBits = 7
-	listPage = 1 << listBits // elements of a page; only the last may have fewer
-)
+const chunkSize = 256 // elements at which a chunk is split
 
-// end is one of the two ends of a deque.
+// end is one of the two ends.
 type end int
 
 const (
@@ -239,150 +234,126 @@ const (
 	back
 )
 
-func (q *deque) len() int { return q.n }
+func (s *chunked[E]) len() int { return s.n }
 
-// at returns the place of element i, 0 being the first.
-func (q *deque) at(i int) *string {
-	i += q.head
-	return &q.pages[i>>listBits][i&(listPage-1)]
+// place returns the chunk of element i, 0 being the first, and where it stands there; i may be the length.
+func (s *chunked[E]) place(i int) (k, at int) {
+	if i <= s.n/2 {
+		for ; k < len(s.chunks) && i > 0 && i >= len(s.chunks[k]); k++ {
+			i -= len(s.chunks[k])
+		}
+		return k, i
+	}
+	begin := s.n
+	for k = len(s.chunks); begin > i || k == len(s.chunks); {
+		k--
+		begin -= len(s.chunks[k])
+	}
+	return k, i - begin
 }
 
-func (q *deque) push(where end, s string) {
-	switch {
-	case where == back || q.n == 0:
-		at := q.head + q.n
-		k := at >> listBits
-		if k == len(q.pages) {
-			q.pages = append(q.pages, nil)
-			if k > 0 { // the list is long: one allocation instead of several
-				q.pages[k] = make([]string, 0, listPage)
-			}
+func (s *chunked[E]) at(i int) *E {
+	k, at := s.place(i)
+	return &s.chunks[k][at]
+}
+
+// insert adds e at a place.
+func (s *chunked[E]) insert(k, at int, e E) {
+	if s.n++; len(s.chunks) == 0 {
+		s.chunks = append(s.chunks, nil)
+	}
+	if c := s.chunks[k]; len(c) == chunkSize {
+		half := chunkSize / 2
+		if at == 0 || at == chunkSize { // it may grow at this end: chunks stay full
+			half = at
 		}
-		if page := &q.pages[k]; at&(listPage-1) == len(*page) {
-			*page = append(*page, s)
+		s.chunks = slices.Insert(s.chunks, k+1, append(make([]E, 0, chunkSize), c[half:]...))
+		clear(c[half:])
+		s.chunks[k] = c[:half]
+		if at >= half && half > 0 {
+			k, at = k+1, at-half
+		}
+	}
+	s.chunks[k] = slices.Insert(s.chunks[k], at, e)
+}
+
+// cut removes count elements from a place on.
+func (s *chunked[E]) cut(k, at, count int) {
+	if count == 0 {
+		return
+	}
+	s.n -= count
+	first := k
+	for ; count > 0; k++ {
+		c := s.chunks[k]
+		n := min(len(c)-at, count)
+		if at == 0 { // nothing moves
+			clear(c[:n])
+			s.chunks[k] = c[n:]
 		} else {
-			(*page)[at&(listPage-1)] = s
+			s.chunks[k] = slices.Delete(c, at, at+n)
 		}
-	case q.head == 0 && q.n < listPage/8: // short enough to be moved
-		q.pages[0] = slices.Insert(q.pages[0][:q.n], 0, s)
-	default:
-		if q.head == 0 {
-			room := 1 + len(q.pages)/2
-			q.pages = slices.Insert(q.pages, 0, make([][]string, room)...)
-			q.head = room * listPage
-		}
-		q.head--
-		if page := &q.pages[q.head>>listBits]; *page == nil {
-			*page = make([]string, listPage)
-		}
-		*q.at(0) = s
+		count, at = count-n, 0
 	}
-	q.n++
+	if len(s.chunks[first]) > 0 {
+		first++
+	}
+	if k > first && len(s.chunks[k-1]) > 0 {
+		k--
+	}
+	s.chunks = slices.Delete(s.chunks, first, max(first, k))
+	if i := first - 1; i >= 0 && first < len(s.chunks) && len(s.chunks[i])+len(s.chunks[first]) < chunkSize/2 {
+		s.chunks[i] = append(s.chunks[i], s.chunks[first]...)
+		s.chunks = slices.Delete(s.chunks, first, first+1)
+	}
 }
 
-// pop takes the element at one end. The deque is not empty.
-func (q *deque) pop(where end) string {
-	i := 0
-	if where == back {
-		i = q.n - 1
-	}
-	p := q.at(i)
-	s := *p
-	*p = ""
-	q.n--
-	switch at := q.head + i; {
-	case q.n == 0:
-		*q = deque{}
-	case where == back && at&(listPage-1) == 0:
-		q.pages = slices.Delete(q.pages, at>>listBits, len(q.pages))
-	case where == front:
-		q.head++
-		if gone := q.head >> listBits; q.head&(listPage-1) == 0 {
-			q.pages[gone-1] = nil
-			if gone > len(q.pages)/2 {
-				q.pages = slices.Delete(q.pages, 0, gone)
-				q.head = 0
-			}
-		}
-	}
-	return s
+func (s *chunked[E]) push(where end, e E) {
+	k, at := s.place(int(where) * s.n)
+	s.insert(k, at, e)
 }
 
-// all ranges over the elements from the first to the last, or backwards.
-func (q *deque) all(from end) iter.Seq2[int, string] {
-	return func(yield func(int, string) bool) {
-		for k := range q.n {
-			i := k
-			if from == back {
-				i = q.n - 1 - k
-			}
-			if !yield(i, *q.at(i)) {
+// pop takes the element at one end. There must be one.
+func (s *chunked[E]) pop(where end) E {
+	k, at := s.place(int(where) * (s.n - 1))
+	e := s.chunks[k][at]
+	s.cut(k, at, 1)
+	return e
+}
+
+// span ranges over the elements from i up to and without j, or backwards.
+func (s *chunked[E]) span(i, j int, reverse bool) iter.Seq2[int, E] {
+	return func(yield func(int, E) bool) {
+		step, at := 1, i
+		if reverse {
+			step, at = -1, j-1
+		}
+		k, in := s.place(max(at, 0))
+		for range j - i {
+			if !yield(at, s.chunks[k][in]) {
 				return
 			}
+			at += step
+			if in += step; in == len(s.chunks[k]) {
+				k, in = k+1, 0
+			} else if in < 0 && k > 0 {
+				k--
+				in = len(s.chunks[k]) - 1
+			}
 		}
 	}
 }
 
-// insert puts s before element i; i may be the length.
-func (q *deque) insert(i int, s string) {
-	q.push(back, s)
-	for k := q.n - 1; k > i; k-- {
-		*q.at(k) = *q.at(k - 1)
-	}
-	*q.at(i) = s
-}
+func (s *chunked[E]) clone() container { return &chunked[E]{clonePages(s.chunks), s.n} }
 
-// keep drops all elements but those from i up to and without j.
-func (q *deque) keep(i, j int) {
-	for range q.n - j {
-		q.pop(back)
-	}
-	for range i {
-		q.pop(front)
-	}
-}
+// --- sorted sets --------------------------------------------------------------
 
-// drop removes up to most elements equal to s, beginning at one end, and returns how many it removed.
-func (q *deque) drop(s string, from end, most int) int {
-	kept, removed := 0, 0
-	for i, e := range q.all(from) { // the kept move towards the end where we began
-		if e == s && removed < most {
-			removed++
-			continue
-		}
-		to := kept
-		if from == back {
-			to = q.n - 1 - kept
-		}
-		if to != i {
-			*q.at(to) = e
-		}
-		kept++
-	}
-	for range removed {
-		q.pop(1 - from)
-	}
-	return removed
-}
-
-func (q *deque) clone() container {
-	return &deque{pages: clonePages(q.pages), head: q.head, n: q.n}
-}
-
-// --- ranked: members in the order of their scores -----------------------------
-
-// A zset is a sorted set: the score of each member, and their order.
+// A zset is a sorted set: the score of each member, and the members in the order of their scores, those of one
+// score in that of their bytes. Finding is a binary search. A skip list does the same with more code and a
+// pointer to follow at each step.
 type zset struct {
 	scores dict[float64]
-	order  ranked
-}
-
-// A ranked keeps members sorted by score, and those of one score by their bytes, in chunks: finding is a
-// binary search, adding moves a part of one chunk, and a rank is a sum of lengths. A skip list does the same
-// with twice the code and a pointer to follow at each step.
-type ranked struct {
-	chunks [][]scored // none is empty
-	n      int
+	order  chunked[scored]
 }
 
 type scored struct {
@@ -390,93 +361,34 @@ type scored struct {
 	member string
 }
 
-const chunkSize = 256 // entries at which a chunk is split
-
 func (a scored) compare(b scored) int {
-	if c := cmp.Compare(a.score, b.score); c != 0 {
-		return c
-	}
-	return strings.Compare(a.member, b.member)
+	return cmp.Or(cmp.Compare(a.score, b.score), strings.Compare(a.member, b.member))
 }
 
-// search returns where the first entry stands that is not before some border;
-// before must be true up to there and false from there on.
-func (z *ranked) search(before func(e *scored) bool) (chunk, i int) {
-	chunk = sort.Search(len(z.chunks), func(k int) bool { c := z.chunks[k]; return !before(&c[len(c)-1]) })
-	if chunk < len(z.chunks) {
-		c := z.chunks[chunk]
-		i = sort.Search(len(c), func(k int) bool { return !before(&c[k]) })
+// A border is true for the entries that lie before some place in the order.
+type border func(e *scored) bool
+
+// follows is the border before e.
+func (e scored) follows(other *scored) bool { return other.compare(e) < 0 }
+
+// search returns the place of the first entry that is not before a border.
+func (z *zset) search(before border) (k, at int) {
+	chunks := z.order.chunks
+	k = sort.Search(len(chunks), func(k int) bool { c := chunks[k]; return !before(&c[len(c)-1]) })
+	if k == len(chunks) {
+		return z.order.place(z.len())
 	}
-	return chunk, i
+	c := chunks[k]
+	return k, sort.Search(len(c), func(at int) bool { return !before(&c[at]) })
 }
 
-// rank returns how many entries are before some border.
-func (z *ranked) rank(before func(e *scored) bool) int {
-	chunk, rank := z.search(before)
-	for _, c := range z.chunks[:chunk] {
+// rank returns how many entries are before a border.
+func (z *zset) rank(before border) int {
+	k, rank := z.search(before)
+	for _, c := range z.order.chunks[:k] {
 		rank += len(c)
 	}
 	return rank
-}
-
-// follows tells whether e has its place behind other: it is the border before e.
-func (e scored) follows(other *scored) bool { return other.compare(e) < 0 }
-
-func (z *ranked) insert(e scored) {
-	k, i := z.search(e.follows)
-	z.n++
-	switch {
-	case len(z.chunks) == 0:
-		z.chunks = append(z.chunks, nil)
-	case k == len(z.chunks): // behind all others
-		k--
-		i = len(z.chunks[k])
-	}
-	c := slices.Insert(z.chunks[k], i, e)
-	z.chunks[k] = c
-	if len(c) >= chunkSize {
-		z.chunks = slices.Insert(z.chunks, k+1, slices.Clone(c[len(c)/2:]))
-		clear(c[len(c)/2:])
-		z.chunks[k] = c[:len(c)/2]
-	}
-}
-
-func (z *ranked) remove(e scored) {
-	k, i := z.search(e.follows)
-	c := slices.Delete(z.chunks[k], i, i+1)
-	z.chunks[k] = c
-	z.n--
-	if next := k + 1; next < len(z.chunks) && len(c)+len(z.chunks[next]) < chunkSize/2 {
-		z.chunks[k] = append(c, z.chunks[next]...)
-		z.chunks = slices.Delete(z.chunks, next, next+1)
-	} else if len(c) == 0 {
-		z.chunks = slices.Delete(z.chunks, k, k+1)
-	}
-}
-
-// span ranges over the entries with rank i up to and without j, or backwards.
-func (z *ranked) span(i, j int, reverse bool) iter.Seq[scored] {
-	return func(yield func(scored) bool) {
-		step, at := 1, i
-		if reverse {
-			step, at = -1, j-1
-		}
-		k := 0
-		for ; k < len(z.chunks) && at >= len(z.chunks[k]); k++ {
-			at -= len(z.chunks[k])
-		}
-		for range j - i {
-			if !yield(z.chunks[k][at]) {
-				return
-			}
-			if at += step; at == len(z.chunks[k]) {
-				k, at = k+1, 0
-			} else if at < 0 && k > 0 {
-				k--
-				at = len(z.chunks[k]) - 1
-			}
-		}
-	}
 }
 
 func (z *zset) len() int { return z.order.n }
@@ -484,37 +396,41 @@ func (z *zset) len() int { return z.order.n }
 // add gives a member a score, and tells whether the member is new.
 func (z *zset) add(member string, score float64) bool {
 	score += 0 // which makes 0 of -0
-	old := z.scores.get(member)
-	if old != nil {
+	if old := z.scores.get(member); old != nil {
 		if *old == score {
 			return false
 		}
-		z.order.remove(scored{*old, member})
+		k, at := z.search(scored{*old, member}.follows)
+		z.order.cut(k, at, 1)
 	}
-	z.scores.put(member, score)
-	z.order.insert(scored{score, member})
-	return old == nil
+	e := scored{score, member}
+	k, at := z.search(e.follows)
+	z.order.insert(k, at, e)
+	return z.scores.put(member, score)
 }
 
 func (z *zset) remove(member string) bool {
 	score, ok := z.scores.remove(member)
 	if ok {
-		z.order.remove(scored{score, member})
+		k, at := z.search(scored{score, member}.follows)
+		z.order.cut(k, at, 1)
 	}
 	return ok
 }
 
 // cut removes and returns the entries with rank i up to and without j.
-func (z *zset) cut(i, j int, reverse bool) []scored {
-	run := slices.Collect(z.order.span(i, j, reverse))
-	for _, e := range run {
-		z.remove(e.member)
+func (z *zset) cut(i, j int, reverse bool) (entries []scored) {
+	for _, e := range z.order.span(i, j, reverse) {
+		entries = append(entries, e)
+		z.scores.remove(e.member)
 	}
-	return run
+	k, at := z.order.place(i)
+	z.order.cut(k, at, j-i)
+	return entries
 }
 
 func (z *zset) clone() container {
-	return &zset{*z.scores.clone().(*dict[float64]), ranked{clonePages(z.order.chunks), z.order.n}}
+	return &zset{*z.scores.clone().(*dict[float64]), *z.order.clone().(*chunked[scored])}
 }
 
 // --- set algebra -------------------------------------------------------------
@@ -660,7 +576,7 @@ func (t *buffer) clone() container { return &buffer{slices.Clone(t.b)} }
 func (t *buffer) grow(n int) { t.b = append(t.b, make([]byte, max(0, n-len(t.b)))...) }
 
 type (
-	list = deque
+	list = chunked[string]
 	hash = dict[string] // field to value
 	set  = dict[struct{}]
 )
@@ -1080,7 +996,7 @@ func positions(l *list, s string, rank int64, limit, most int) (found []int) {
 		from, skip = back, -rank-1
 	}
 	looked := 0
-	for i, e := range l.all(from) {
+	for i, e := range l.span(0, l.len(), from == back) {
 		if looked++; most > 0 && looked > most {
 			break
 		}
@@ -1095,6 +1011,20 @@ func positions(l *list, s string, rank int64, limit, most int) (found []int) {
 		}
 	}
 	return found
+}
+
+// drop removes up to most elements equal to s, beginning at one end, and returns how many it removed.
+func drop(l *list, s string, from end, most int) (removed int) {
+	kept := &list{}
+	for _, e := range l.span(0, l.len(), from == back) {
+		if e == s && removed < most {
+			removed++
+		} else {
+			kept.push(1-from, e)
+		}
+	}
+	*l = *kept
+	return removed
 }
 
 // commonRun is a piece of a common subsequence that stands in both strings in one run.

@@ -175,10 +175,10 @@ func TestDictScanForeignCursor(t *testing.T) {
 	}
 }
 
-// A deque must do what a slice does.
-func TestDeque(t *testing.T) {
+// A list must do what a slice does.
+func TestList(t *testing.T) {
 	dice := rand.New(rand.NewPCG(5, 6))
-	var q deque
+	var q list
 	var model []string
 	for step := range 30_000 {
 		s := strconv.Itoa(dice.IntN(5))
@@ -202,7 +202,8 @@ func TestDeque(t *testing.T) {
 			model = slices.Delete(model, i, i+1)
 		case kind == 16:
 			i := dice.IntN(n + 1)
-			q.insert(i, s)
+			k, at := q.place(i)
+			q.insert(k, at, s)
 			model = slices.Insert(model, i, s)
 		case kind == 17 && n > 0:
 			i := dice.IntN(n)
@@ -210,12 +211,14 @@ func TestDeque(t *testing.T) {
 		case kind == 18 && dice.IntN(20) == 0:
 			i := dice.IntN(n + 1)
 			j := i + dice.IntN(n+1-i)
-			q.keep(i, j)
+			k, at := q.place(j)
+			q.cut(k, at, n-j)
+			q.cut(0, 0, i)
 			model = slices.Clone(model[i:j])
 		case kind == 19 && dice.IntN(20) == 0:
 			from, most := end(dice.IntN(2)), dice.IntN(n+1)
 			removed := 0
-			drop := func(e string) bool {
+			dropped := func(e string) bool {
 				if e != s || removed == most {
 					return false
 				}
@@ -225,11 +228,11 @@ func TestDeque(t *testing.T) {
 			if from == back {
 				slices.Reverse(model)
 			}
-			model = slices.DeleteFunc(model, drop)
+			model = slices.DeleteFunc(model, dropped)
 			if from == back {
 				slices.Reverse(model)
 			}
-			if got := q.drop(s, from, most); got != removed {
+			if got := drop(&q, s, from, most); got != removed {
 				t.Fatalf("dropped %d, want %d", got, removed)
 			}
 		}
@@ -240,17 +243,17 @@ func TestDeque(t *testing.T) {
 			continue
 		}
 		var forth, copied []string
-		for i, e := range q.all(front) {
+		for i, e := range q.span(0, q.len(), false) {
 			if forth = append(forth, e); *q.at(i) != e {
-				t.Fatal("at and all disagree")
+				t.Fatal("at and span disagree")
 			}
 		}
 		var backwards []string
-		for _, e := range q.all(back) {
+		for _, e := range q.span(0, q.len(), true) {
 			backwards = append(backwards, e)
 		}
 		slices.Reverse(backwards)
-		for _, e := range q.clone().(*deque).all(front) {
+		for _, e := range q.clone().(*list).span(0, q.len(), false) {
 			copied = append(copied, e)
 		}
 		if !slices.Equal(forth, model) || !slices.Equal(backwards, model) || !slices.Equal(copied, model) {
@@ -259,20 +262,21 @@ func TestDeque(t *testing.T) {
 	}
 }
 
-// A copy shares nothing that can change, and a deque gives memory back.
-func TestDequeCloneAndShrink(t *testing.T) {
-	var q deque
+// A copy shares nothing that can change, and a list gives memory back.
+func TestListCloneAndShrink(t *testing.T) {
+	var q list
 	for range 10_000 {
 		q.push(back, "x")
 	}
-	copied := q.clone().(*deque)
-	q.keep(0, 2)
+	copied := q.clone().(*list)
+	k, at := q.place(2)
+	q.cut(k, at, 9_998)
 	*q.at(0) = "y"
 	if copied.len() != 10_000 || *copied.at(0) != "x" {
 		t.Error("the copy changed with the original")
 	}
-	if len(q.pages) > 1 {
-		t.Errorf("2 elements in %d pages", len(q.pages))
+	if len(q.chunks) > 1 {
+		t.Errorf("2 elements in %d chunks", len(q.chunks))
 	}
 }
 
@@ -344,20 +348,25 @@ func TestZset(t *testing.T) {
 		}
 		i := dice.IntN(len(model) + 1)
 		j := i + dice.IntN(len(model)+1-i)
-		forth := slices.Collect(z.order.span(0, z.len(), false))
-		part := slices.Collect(z.order.span(i, j, true))
-		copied := slices.Collect(z.clone().(*zset).order.span(0, z.len(), false))
+		collect := func(z *zset, i, j int, reverse bool) (list []scored) {
+			for _, e := range z.order.span(i, j, reverse) {
+				list = append(list, e)
+			}
+			return list
+		}
+		forth, part := collect(&z, 0, z.len(), false), collect(&z, i, j, true)
+		copied := collect(z.clone().(*zset), 0, z.len(), false)
 		slices.Reverse(part)
 		if !slices.Equal(forth, model) || !slices.Equal(part, model[i:j]) || !slices.Equal(copied, model) {
 			t.Fatalf("got %v\nwant %v", forth, model)
 		}
 		for i, e := range model {
-			if *z.scores.get(e.member) != e.score || z.order.rank(e.follows) != i {
+			if *z.scores.get(e.member) != e.score || z.rank(e.follows) != i {
 				t.Fatalf("%v is not at %d", e, i)
 			}
 		}
 		for _, chunk := range z.order.chunks {
-			if len(chunk) == 0 || len(chunk) >= chunkSize {
+			if len(chunk) == 0 || len(chunk) > chunkSize {
 				t.Fatalf("a chunk of %d", len(chunk))
 			}
 		}
