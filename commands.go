@@ -399,25 +399,25 @@ func (c *command) parseUsage() (name []string) {
 	return name
 }
 
+// named finds a command or a subcommand by its name in any case.
+func named(m map[string]*command, name string) *command {
+	if c := m[name]; c != nil {
+		return c
+	}
+	return m[strings.ToLower(name)]
+}
+
 // lookup finds the command that words ask for. If there is none it returns Redis's error.
 func lookup(words []string) (*command, replyError) {
-	c := commands[words[0]]
-	if c == nil {
-		c = commands[strings.ToLower(words[0])]
-	}
+	c := named(commands, words[0])
 	if c == nil {
 		return nil, unknownCommand(words)
 	}
 	if c.subs != nil && len(words) > 1 {
-		sub := c.subs[words[1]]
-		if sub == nil {
-			sub = c.subs[strings.ToLower(words[1])]
+		name := strings.ToUpper(c.name)
+		if c = named(c.subs, words[1]); c == nil {
+			return nil, replyError(fmt.Sprintf("ERR unknown subcommand '%.128s'. Try %s HELP.", words[1], name))
 		}
-		if sub == nil {
-			return nil, replyError(fmt.Sprintf("ERR unknown subcommand '%.128s'. Try %s HELP.",
-				words[1], strings.ToUpper(c.name)))
-		}
-		c = sub
 	}
 	if !c.takes(len(words)) {
 		return c, errArity(c.name)
@@ -535,10 +535,6 @@ const (
 
 func errArity(name string) replyError {
 	return replyError("ERR wrong number of arguments for '" + name + "' command")
-}
-
-func errExpireTime(name string) replyError {
-	return replyError("ERR invalid expire time in '" + name + "' command")
 }
 
 // call runs the handler, and turns what it throws into an error reply in place of what it had written. It is
@@ -1086,15 +1082,19 @@ func unitOf(word string) int64 {
 	return 1000
 }
 
+func (r *request) failExpireTime(wrong bool) {
+	if wrong {
+		fail(replyError("ERR invalid expire time in '" + r.cmd.name + "' command"))
+	}
+}
+
 // deadline turns n into Unix ms: a time for words that end in at, like expireat or px, else from now on.
 func (r *request) deadline(n int64, word string) int64 {
 	unit, base := unitOf(word), r.now
 	if strings.HasSuffix(word, "at") {
 		base = 0
 	}
-	if n > (math.MaxInt64-base)/unit || n < math.MinInt64/unit {
-		fail(errExpireTime(r.cmd.name))
-	}
+	r.failExpireTime(n > (math.MaxInt64-base)/unit || n < math.MinInt64/unit)
 	return base + n*unit
 }
 
@@ -1310,9 +1310,7 @@ func (l *lifetime) deadline(r *request) (at int64, given bool) {
 		return 0, false
 	}
 	n := toInt(l.n)
-	if n <= 0 {
-		fail(errExpireTime(r.cmd.name))
-	}
+	r.failExpireTime(n <= 0)
 	return r.deadline(n, l.word), true
 }
 
@@ -2115,9 +2113,9 @@ func (r *request) operands(keys []string, scores bool) []operand {
 		z, isSorted := object.(*zset)
 		failIf(!isSet && !(isSorted && scores), errWrongType)
 		if isSet {
-			list[i] = setOperand(s)
+			list[i] = operandOf(s)
 		} else {
-			list[i] = scoresOperand(&z.scores)
+			list[i] = operandOf(&z.scores)
 		}
 	}
 	return list
@@ -2141,7 +2139,7 @@ func cmdSetAlgebra(w *writer, r *request) {
 // cmdScoreAlgebra is ZUNION, ZINTER, ZDIFF, and those that store the result.
 func cmdScoreAlgebra(w *writer, r *request) {
 	dest, op := r.destination(), r.cmd.operation()
-	operands, join, withScores := r.sortedOperands(), sum, false
+	operands, how, withScores := r.sortedOperands(), sum, false
 	var known []any
 	if op != difference {
 		known = append(known, "WEIGHTS", func() {
@@ -2149,16 +2147,14 @@ func cmdScoreAlgebra(w *writer, r *request) {
 			for i := range operands {
 				operands[i].weight = r.score("ERR weight value is not a float")
 			}
-		}, "AGGREGATE", func() {
-			join = [...]aggregate{sum, lesser, greater}[r.oneOf("SUM", "MIN", "MAX")]
-		})
+		}, "AGGREGATE", func() { how = aggregate(r.oneOf("SUM", "MIN", "MAX")) })
 	}
 	if dest == nil {
 		known = append(known, "WITHSCORES", &withScores)
 	}
 	r.options(known...)
 	z := &zset{}
-	for m, score := range op.combine(operands, join, 0).all() {
+	for m, score := range op.combine(operands, how, 0).all() {
 		z.add(m, *score)
 	}
 	if dest != nil {
@@ -2564,27 +2560,26 @@ func cmdMonitor(w *writer, r *request) {
 // --- transactions ------------------------------------------------------------
 
 func cmdMulti(w *writer, r *request) {
-	failIf(r.multi, "ERR MULTI calls can not be nested")
-	r.multi = true
+	failIf(r.queueing(), "ERR MULTI calls can not be nested")
 	r.setShared(func() { r.queued = 0 })
 	w.ok()
 }
 
 // discard ends a transaction, and forgets what it waited for and watched.
 func (r *request) discard() {
-	r.multi, r.aborted, r.queue = false, false, nil
+	r.aborted, r.queue = false, nil
 	r.watcher.unwatch()
 	r.setShared(func() { r.queued = -1 })
 }
 
 func cmdDiscard(w *writer, r *request) {
-	failIf(!r.multi, "ERR DISCARD without MULTI")
+	failIf(!r.queueing(), "ERR DISCARD without MULTI")
 	r.discard()
 	w.ok()
 }
 
 func cmdExec(w *writer, r *request) {
-	failIf(!r.multi, "ERR EXEC without MULTI")
+	failIf(!r.queueing(), "ERR EXEC without MULTI")
 	queue, aborted, intact := r.queue, r.aborted, r.watcher.intact(r.now)
 	r.discard()
 	switch {
@@ -2602,9 +2597,10 @@ func cmdExec(w *writer, r *request) {
 }
 
 func cmdWatch(w *writer, r *request) {
-	failIf(r.multi, "ERR WATCH inside MULTI is not allowed")
+	failIf(r.queueing(), "ERR WATCH inside MULTI is not allowed")
 	for _, key := range r.rest() {
-		r.db.watch(&r.watcher, key, r.now)
+		r.find(key) // which removes a dead one
+		r.db.watch(&r.watcher, key)
 	}
 	w.ok()
 }
@@ -2654,7 +2650,7 @@ func cmdSwapDB(w *writer, r *request) {
 }
 
 func cmdSave(w *writer, r *request) {
-	r.saved(r.server.save())
+	r.saved(r.server.save(false))
 	w.ok()
 }
 
@@ -3031,9 +3027,9 @@ func (c *command) docs() fields {
 
 // An argument is a piece of a usage line: a word, or a block or choice of others.
 type argument struct {
-	name, kind, token  string // kind as COMMAND DOCS has it; token: the capitals before the value
-	optional, multiple bool
-	parts              []argument
+	name, kind, token string // kind as COMMAND DOCS has it; token: the capitals before the value
+	flags             names  // optional, multiple
+	parts             []argument
 }
 
 // parseSequence reads a usage line: lower-case words stand for values, capitals for themselves, a|b for a
@@ -3057,11 +3053,14 @@ func parseSequence(usage string) (args []argument) {
 				parts := parseSequence(again)
 				args = append(args[:len(args)-n], argument{name: "data", kind: "block", parts: parts})
 			}
-			args[len(args)-1].multiple = true
+			last := &args[len(args)-1]
+			last.flags = append(last.flags, "multiple")
 		case optional:
 			flush()
 			a := parseChoice(again)
-			a.optional, a.multiple = true, repeats
+			if a.flags = (names{"optional"}); repeats {
+				a.flags = append(a.flags, "multiple")
+			}
 			args = append(args, a)
 		case strings.Contains(word, "|"):
 			flush()
@@ -3135,15 +3134,8 @@ func describeArguments(args []argument) (list []any) {
 		if a.token != "" {
 			doc = append(doc, "token", a.token)
 		}
-		var flags names
-		if a.optional {
-			flags = append(flags, "optional")
-		}
-		if a.multiple {
-			flags = append(flags, "multiple")
-		}
-		if flags != nil {
-			doc = append(doc, "flags", flags)
+		if a.flags != nil {
+			doc = append(doc, "flags", a.flags)
 		}
 		if a.parts != nil {
 			doc = append(doc, "arguments", describeArguments(a.parts))

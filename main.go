@@ -252,7 +252,7 @@ type server struct {
 	saver    saver
 	listener net.Listener
 	started  time.Time
-	runID    string
+	runID    string        // by which clients tell one run of a server from the next
 	done     chan struct{} // closed when the shutdown is complete
 	stopping atomic.Bool
 
@@ -268,8 +268,10 @@ type server struct {
 }
 
 func newServer() *server {
+	id := make([]byte, 20)
+	rand.Read(id)
 	s := &server{store: newStore(), config: newConfig(), started: time.Now(), done: make(chan struct{}),
-		clients: make(map[int64]*conn), runID: newRunID()}
+		clients: make(map[int64]*conn), runID: fmt.Sprintf("%x", id)}
 	for kind := range s.topics {
 		s.topics[kind] = make(map[string]map[*conn]bool)
 	}
@@ -382,7 +384,7 @@ func (s *server) shutdown(save bool) error {
 		return errors.New("already shutting down")
 	}
 	if save {
-		if err := s.saveAtLast(); err != nil {
+		if err := s.save(true); err != nil {
 			s.stopping.Store(false)
 			return err
 		}
@@ -403,7 +405,7 @@ func (s *server) shutdown(save bool) error {
 	late := s.store.changes // made while we took leave
 	s.store.RUnlock()
 	if save && late > 0 {
-		if err := s.saveAtLast(); err != nil {
+		if err := s.save(true); err != nil {
 			slog.Error("The last changes are lost", "changes", late, "err", err)
 		}
 	}
@@ -435,9 +437,8 @@ type conn struct {
 	patience time.Duration // for how long at most, 0 for ever
 	blocked  atomic.Bool
 
-	multi   bool // between MULTI and EXEC
-	aborted bool // ... and a command there was refused
-	queue   []queued
+	queue   []queued // the commands between MULTI and EXEC
+	aborted bool     // one of them was refused
 
 	clock   int64                   // Unix time in µs when the last command ended, 0 after a pause
 	active  atomic.Int64            // Unix ms of the last command
@@ -447,7 +448,7 @@ type conn struct {
 	db       *db
 	name     string
 	lib      [2]string // name and version of the client library
-	queued   int       // commands between MULTI and EXEC, -1 outside
+	queued   int       // the length of queue, -1 outside of MULTI
 	noEvict  bool
 	spying   bool               // in MONITOR
 	topics   [2]map[string]bool // channels and patterns that it subscribed to
@@ -578,11 +579,11 @@ func (c *conn) dispatch(words []string) {
 		c.closing = true
 	case refusal != "":
 		c.out.err(string(refusal))
-		c.aborted = c.multi
+		c.aborted = c.queueing()
 		if cmd != nil {
 			cmd.turns.Add(1)
 		}
-	case c.multi && cmd.flags&unqueued == 0:
+	case c.queueing() && cmd.flags&unqueued == 0:
 		c.queue = append(c.queue, queued{cmd, slices.Clone(words)})
 		c.setShared(func() { c.queued = len(c.queue) })
 		c.out.simple("QUEUED")
@@ -605,7 +606,7 @@ func (c *conn) mayRun(cmd *command) replyError {
 	switch {
 	case c.in.guest && cmd.flags&noAuth == 0:
 		return errNoAuth
-	case c.multi && cmd.flags&noMulti != 0:
+	case c.queueing() && cmd.flags&noMulti != 0:
 		return "ERR Command not allowed inside a transaction"
 	case c.speaking == 2 && c.subscriptions() > 0 && !slices.Contains(whileSubscribed, cmd.name):
 		return replyError("ERR Can't execute '" + cmd.name + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / " +
@@ -615,6 +616,9 @@ func (c *conn) mayRun(cmd *command) replyError {
 	}
 	return ""
 }
+
+// queueing tells whether MULTI has begun and EXEC is to come.
+func (c *conn) queueing() bool { return c.queued >= 0 }
 
 // whileSubscribed are the commands that a subscriber may send in RESP 2, which cannot
 // tell messages from replies.
@@ -1036,11 +1040,4 @@ func (c *conn) describe(now int64) string {
 		c.id, c.RemoteAddr(), c.LocalAddr(), c.name, (now-c.created)/1000, (now-c.active.Load())/1000,
 		cmp.Or(flags, "N"), c.db.id, len(c.topics[0]), len(c.topics[1]), c.queued, bufferSize, outputKept, min(owed, 1), owed, bufferSize+owed,
 		last, c.speaking, c.lib[0], c.lib[1])
-}
-
-// newRunID returns 40 random hexadecimal digits, by which clients tell one run of a server from the next.
-func newRunID() string {
-	id := make([]byte, 20)
-	rand.Read(id)
-	return fmt.Sprintf("%x", id)
 }

@@ -192,19 +192,14 @@ type saver struct {
 
 var errSaving = errors.New("Background save already in progress")
 
-// save writes the dump: into a temporary file beside it, which then takes its
-// name, so that there is a whole dump at any moment.
-func (s *server) save() error {
-	if !s.saver.busy.TryLock() {
+// save writes the dump: into a temporary file beside it, which then takes its name, so that there is a whole
+// dump at any moment. When another save is under way it waits for its end, or that is an error.
+func (s *server) save(wait bool) error {
+	if wait {
+		s.saver.busy.Lock()
+	} else if !s.saver.busy.TryLock() {
 		return errSaving
 	}
-	defer s.saver.busy.Unlock()
-	return s.saveNow()
-}
-
-// saveAtLast saves once the save that is under way has ended.
-func (s *server) saveAtLast() error {
-	s.saver.busy.Lock()
 	defer s.saver.busy.Unlock()
 	return s.saveNow()
 }

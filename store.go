@@ -267,7 +267,7 @@ func (s *chunked[E]) insert(k, at int, e E) {
 		if at == 0 || at == chunkSize { // it may grow at this end: chunks stay full
 			half = at
 		}
-		s.chunks = slices.Insert(s.chunks, k+1, append(make([]E, 0, chunkSize), c[half:]...))
+		s.chunks = slices.Insert(s.chunks, k+1, append(make([]E, 0, max(half, chunkSize-half)), c[half:]...))
 		clear(c[half:])
 		s.chunks[k] = c[:half]
 		if at >= half && half > 0 {
@@ -453,13 +453,13 @@ type operand struct {
 	all    iter.Seq2[string, float64]
 }
 
-func setOperand(s *set) operand { return operandOf(s, func(*struct{}) float64 { return 1 }) }
-
-func scoresOperand(d *dict[float64]) operand {
-	return operandOf(d, func(score *float64) float64 { return *score })
-}
-
-func operandOf[V any](d *dict[V], score func(v *V) float64) operand {
+func operandOf[V any](d *dict[V]) operand {
+	score := func(v *V) float64 {
+		if score, ok := any(v).(*float64); ok {
+			return *score
+		}
+		return 1
+	}
 	return operand{d.len(), 1, func(member string) (float64, bool) {
 		if v := d.get(member); v != nil {
 			return score(v), true
@@ -482,21 +482,20 @@ func orZero(f float64) float64 {
 	return f
 }
 
-// An aggregate makes one score of the two that a member has.
-type aggregate func(a, b float64) float64
+// An aggregate says how the two scores that a member has become one.
+type aggregate int
 
-func sum(a, b float64) float64 { return orZero(a + b) }
+const (
+	sum aggregate = iota
+	lesser
+	greater
+)
 
-// lesser and greater, unlike min and max, return a when b is no number.
-func lesser(a, b float64) float64 {
-	if b < a {
-		return b
-	}
-	return a
-}
-
-func greater(a, b float64) float64 {
-	if b > a {
+func (how aggregate) join(a, b float64) float64 {
+	switch {
+	case how == sum:
+		return orZero(a + b)
+	case how == lesser && b < a, how == greater && b > a: // unlike min and max: a, when b is no number
 		return b
 	}
 	return a
@@ -504,7 +503,7 @@ func greater(a, b float64) float64 {
 
 // combine returns the members that an operation leaves, with their scores; at
 // most limit of them when that is not 0.
-func (op operation) combine(operands []operand, join aggregate, limit int) *dict[float64] {
+func (op operation) combine(operands []operand, how aggregate, limit int) *dict[float64] {
 	result := &dict[float64]{}
 	if op != difference { // the smallest first is the shortest way, and how Redis adds scores
 		slices.SortStableFunc(operands, func(a, b operand) int { return cmp.Compare(a.len, b.len) })
@@ -514,7 +513,7 @@ func (op operation) combine(operands []operand, join aggregate, limit int) *dict
 			for m, score := range o.all {
 				score = orZero(score * o.weight)
 				if old := result.get(m); old != nil {
-					*old = join(*old, score)
+					*old = how.join(*old, score)
 				} else {
 					result.put(m, score)
 				}
@@ -531,7 +530,7 @@ members:
 				continue members
 			}
 			if ok {
-				score = join(score, other*o.weight)
+				score = how.join(score, other*o.weight)
 			}
 		}
 		result.put(m, score)
@@ -727,18 +726,17 @@ type watcher struct {
 
 // watched is one key of a watcher.
 type watched struct {
-	by   *watcher
-	db   *db
-	key  string
-	dead bool // it had expired already, and so its removal is no change
+	by  *watcher
+	db  *db
+	key string
 }
 
-// watch makes w hear of changes to key.
-func (d *db) watch(w *watcher, key string, now int64) {
+// watch makes w hear of changes to key, which is not dead: that it goes would be no change.
+func (d *db) watch(w *watcher, key string) {
 	if slices.ContainsFunc(w.keys, func(k *watched) bool { return k.db == d && k.key == key }) {
 		return
 	}
-	k := &watched{w, d, key, d.dead(key, now)}
+	k := &watched{w, d, key}
 	d.watchers[key] = append(d.watchers[key], k)
 	w.keys = append(w.keys, k)
 }
@@ -758,7 +756,7 @@ func (w *watcher) unwatch() {
 // intact tells whether nothing that w watches has changed or expired.
 func (w *watcher) intact(now int64) bool {
 	for _, k := range w.keys {
-		if !k.dead && k.db.keys.has(k.key) && k.db.dead(k.key, now) {
+		if k.db.dead(k.key, now) {
 			return false
 		}
 	}
@@ -768,33 +766,21 @@ func (w *watcher) intact(now int64) bool {
 // touched tells the watchers of key that it has changed.
 func (d *db) touched(key string) {
 	for _, k := range d.watchers[key] {
-		if k.dead && !d.keys.has(key) { // gone long before it was removed
-			k.dead = false
-		} else {
-			k.by.broken = true
-		}
+		k.by.broken = true
 	}
 }
 
-// replace gives d the keys and deadlines of other, as SWAPDB does, or none (other is nil), as FLUSHDB does:
+// replace gives d the keys and deadlines of other, as SWAPDB does, or none (of an empty db), as FLUSHDB does:
 // in no time, for the garbage collector does the rest. Watchers stay, and hear of what changed for them.
 func (d *db) replace(other *db, now int64) {
-	old := *d
-	d.keys, d.expires = dict[item]{}, dict[int64]{}
-	if other != nil {
-		d.keys, d.expires, d.ttl = other.keys, other.expires, other.ttl
-	}
-	for key, list := range d.watchers {
-		for _, k := range list {
-			switch {
-			case k.dead:
-				k.dead = d.dead(key, now)
-				k.by.broken = k.by.broken || d.keys.has(key) && !k.dead
-			case !old.keys.has(key) && d.dead(key, now):
-				k.dead = true
-			case old.keys.has(key) || d.keys.has(key):
-				k.by.broken = true
-			}
+	old := d.keys
+	d.keys, d.expires, d.ttl = other.keys, other.expires, other.ttl
+	for key := range d.watchers {
+		if d.dead(key, now) {
+			d.remove(key)
+		}
+		if old.has(key) || d.keys.has(key) {
+			d.touched(key)
 		}
 	}
 }

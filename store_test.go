@@ -487,7 +487,7 @@ func TestSpan(t *testing.T) {
 // Set algebra must do what maps do.
 func TestCombine(t *testing.T) {
 	dice := rand.New(rand.NewPCG(13, 14))
-	joins := []aggregate{sum, lesser, greater}
+	joins := []func(a, b float64) float64{func(a, b float64) float64 { return a + b }, math.Min, math.Max}
 	for range 3000 {
 		var operands []operand
 		var models []map[string]float64 // with weighted scores
@@ -507,14 +507,14 @@ func TestCombine(t *testing.T) {
 				}
 				model[member] = score * weight
 			}
-			o := scoresOperand(scores)
+			o := operandOf(scores)
 			if isSet {
-				o = setOperand(members)
+				o = operandOf(members)
 			}
 			o.weight = weight
 			operands, models = append(operands, o), append(models, model)
 		}
-		op, join := operation(dice.IntN(3)), joins[dice.IntN(3)]
+		op, how := operation(dice.IntN(3)), aggregate(dice.IntN(3))
 		want := maps.Clone(models[0])
 		for _, model := range models[1:] {
 			for m := range want {
@@ -524,21 +524,21 @@ func TestCombine(t *testing.T) {
 			}
 			for m, score := range model {
 				if old, ok := want[m]; ok {
-					want[m] = join(old, score)
+					want[m] = joins[how](old, score)
 				} else if op == union {
 					want[m] = score
 				}
 			}
 		}
 		got := make(map[string]float64)
-		for m, score := range op.combine(slices.Clone(operands), join, 0).all() {
+		for m, score := range op.combine(slices.Clone(operands), how, 0).all() {
 			got[m] = *score
 		}
 		if !maps.Equal(got, want) {
 			t.Fatalf("operation %d of %v:\ngot  %v\nwant %v", op, models, got, want)
 		}
 		if limit := 1 + dice.IntN(5); op == intersection {
-			some := op.combine(operands, join, limit)
+			some := op.combine(operands, how, limit)
 			if some.len() != min(limit, len(want)) {
 				t.Fatalf("%d of %d with the limit %d", some.len(), len(want), limit)
 			}
@@ -559,23 +559,23 @@ func TestCombineInfinities(t *testing.T) {
 	scored := func(score, weight float64) operand {
 		d := new(dict[float64])
 		d.put("m", score)
-		o := scoresOperand(d)
+		o := operandOf(d)
 		o.weight = weight
 		return o
 	}
 	for _, c := range []struct {
-		join aggregate
+		how  aggregate
 		list []operand
 		want float64
 	}{
 		{sum, []operand{scored(inf, 1), scored(-inf, 1)}, 0},
-		{sum, []operand{setOperand(one), scored(inf, 0)}, 0},
-		{lesser, []operand{setOperand(one), scored(inf, 0)}, 1},
-		{greater, []operand{setOperand(one), scored(inf, 0)}, 1},
+		{sum, []operand{operandOf(one), scored(inf, 0)}, 0},
+		{lesser, []operand{operandOf(one), scored(inf, 0)}, 1},
+		{greater, []operand{operandOf(one), scored(inf, 0)}, 1},
 		{greater, []operand{scored(inf, 1), scored(-inf, 1)}, inf},
 		{lesser, []operand{scored(inf, 1), scored(-inf, 1)}, -inf},
 	} {
-		if got := intersection.combine(c.list, c.join, 0).get("m"); got == nil || *got != c.want {
+		if got := intersection.combine(c.list, c.how, 0).get("m"); got == nil || *got != c.want {
 			t.Errorf("%v, want %v", got, c.want)
 		}
 	}
@@ -1399,7 +1399,7 @@ func mustSave(t *testing.T, s *server, lines ...string) string {
 			t.Fatal(line, reply)
 		}
 	}
-	if err := s.save(); err != nil {
+	if err := s.save(false); err != nil {
 		t.Fatal(err)
 	}
 	return filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
