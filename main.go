@@ -262,9 +262,9 @@ type server struct {
 	mu      sync.Mutex // guards what follows, and what clients tell of each other
 	nextID  int64
 	clients map[int64]*conn
-	topics  [2]map[string]map[*conn]bool // who subscribed to a channel, and to a pattern
-	spied   atomic.Int32                 // clients in MONITOR
-	running sync.WaitGroup               // the connections
+	topics  [2]registry[*conn] // who subscribed to a channel, and to a pattern
+	spied   atomic.Int32       // clients in MONITOR
+	running sync.WaitGroup     // the connections
 }
 
 func newServer() *server {
@@ -273,7 +273,7 @@ func newServer() *server {
 	s := &server{store: newStore(), config: newConfig(), started: time.Now(), done: make(chan struct{}),
 		clients: make(map[int64]*conn), runID: fmt.Sprintf("%x", id)}
 	for kind := range s.topics {
-		s.topics[kind] = make(map[string]map[*conn]bool)
+		s.topics[kind] = make(registry[*conn])
 	}
 	s.store.notify = s.notify
 	return s
@@ -876,19 +876,13 @@ func (c *conn) subscriptions() int { return len(c.topics[channels]) + len(c.topi
 
 // subscribe adds a topic to those of a client, and unsubscribe removes one. The server's mutex is held.
 func (c *conn) subscribe(kind int, topic string) {
-	all := c.server.topics[kind]
-	if all[topic] == nil {
-		all[topic] = make(map[*conn]bool)
-	}
-	all[topic][c], c.topics[kind][topic] = true, true
+	c.server.topics[kind].add(topic, c)
+	c.topics[kind][topic] = true
 }
 
 func (c *conn) unsubscribe(kind int, topic string) {
-	all := c.server.topics[kind]
+	c.server.topics[kind].remove(topic, c)
 	delete(c.topics[kind], topic)
-	if delete(all[topic], c); len(all[topic]) == 0 {
-		delete(all, topic)
-	}
 }
 
 // forget ends all subscriptions, and MONITOR.

@@ -636,10 +636,10 @@ func (it *item) slice(i, j int) string {
 type db struct {
 	id       int
 	keys     dict[item]
-	expires  dict[int64]           // deadline in Unix ms, for keys that have one
-	watchers map[string][]*watched // who asked with WATCH to hear of a change
-	waiting  map[string][]*waiter  // who blocks until a key is filled, first come first
-	ttl      int64                 // average ms to live of what the sampler saw last
+	expires  dict[int64]          // deadline in Unix ms, for keys that have one
+	watchers registry[*watcher]   // who asked with WATCH to hear of a change
+	waiting  map[string][]*waiter // who blocks until a key is filled, first come first
+	ttl      int64                // average ms to live of what the sampler saw last
 }
 
 // A store is the whole data set. Only dispatch, the sampler and the snapshot
@@ -648,8 +648,8 @@ type store struct {
 	sync.RWMutex
 	dbs     []*db
 	clock   clock
-	changes int64 // since the last save
-	filled  []filledKey
+	changes int64   // since the last save
+	filled  []place // keys that clients wait for and that have changed
 	expired atomic.Int64
 	notify  func(d *db, class byte, event, key string) // called for what happens to keys
 }
@@ -657,7 +657,7 @@ type store struct {
 func newStore() *store {
 	s := &store{dbs: make([]*db, databases), notify: func(*db, byte, string, string) {}}
 	for i := range s.dbs {
-		s.dbs[i] = &db{id: i, watchers: make(map[string][]*watched), waiting: make(map[string][]*waiter)}
+		s.dbs[i] = &db{id: i, watchers: make(registry[*watcher]), waiting: make(map[string][]*waiter)}
 	}
 	s.clock.set()
 	return s
@@ -718,37 +718,46 @@ func (d *db) remove(key string) bool {
 	return ok
 }
 
+// A registry says who is interested in what.
+type registry[T comparable] map[string]map[T]bool
+
+func (g registry[T]) add(what string, who T) {
+	if g[what] == nil {
+		g[what] = make(map[T]bool)
+	}
+	g[what][who] = true
+}
+
+func (g registry[T]) remove(what string, who T) {
+	if delete(g[what], who); len(g[what]) == 0 {
+		delete(g, what)
+	}
+}
+
 // A watcher is a client between WATCH and EXEC.
 type watcher struct {
 	broken bool // something that it watches has changed
-	keys   []*watched
+	keys   []place
 }
 
-// watched is one key of a watcher.
-type watched struct {
-	by  *watcher
+// A place is a key of a database.
+type place struct {
 	db  *db
 	key string
 }
 
 // watch makes w hear of changes to key, which is not dead: that it goes would be no change.
 func (d *db) watch(w *watcher, key string) {
-	if slices.ContainsFunc(w.keys, func(k *watched) bool { return k.db == d && k.key == key }) {
-		return
+	if !d.watchers[key][w] {
+		d.watchers.add(key, w)
+		w.keys = append(w.keys, place{d, key})
 	}
-	k := &watched{w, d, key}
-	d.watchers[key] = append(d.watchers[key], k)
-	w.keys = append(w.keys, k)
 }
 
 // unwatch makes w hear of nothing any more.
 func (w *watcher) unwatch() {
 	for _, k := range w.keys {
-		all := k.db.watchers
-		all[k.key] = slices.DeleteFunc(all[k.key], func(other *watched) bool { return other == k })
-		if len(all[k.key]) == 0 {
-			delete(all, k.key)
-		}
+		k.db.watchers.remove(k.key, w)
 	}
 	w.keys, w.broken = nil, false
 }
@@ -765,8 +774,8 @@ func (w *watcher) intact(now int64) bool {
 
 // touched tells the watchers of key that it has changed.
 func (d *db) touched(key string) {
-	for _, k := range d.watchers[key] {
-		k.by.broken = true
+	for w := range d.watchers[key] {
+		w.broken = true
 	}
 }
 
@@ -823,14 +832,8 @@ func (w *waiter) leave() bool {
 // signal notes that a key has changed, for those who wait for it.
 func (s *store) signal(d *db, key string) {
 	if len(d.waiting) > 0 && d.waiting[key] != nil && d.keys.has(key) {
-		s.filled = append(s.filled, filledKey{d, key})
+		s.filled = append(s.filled, place{d, key})
 	}
-}
-
-// A filledKey is a key that clients wait for and that has changed.
-type filledKey struct {
-	db  *db
-	key string
 }
 
 // serve lets those who wait for what a write has filled try again, first come, first
