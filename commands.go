@@ -27,7 +27,7 @@ import (
 
 // A row holds each fact about a command once.
 type row struct {
-	usage   string // "GET key": the leading capitals are the name, the rest gives arity and keys
+	usage   string // "GET key": the leading capitals are the name, LPOP|RPOP two; the rest gives arity and keys
 	summary string // one sentence, as COMMAND DOCS shows it
 	flags   flags
 	run     handler
@@ -124,102 +124,85 @@ var table = []group{
 	{"generic", 'g', []row{
 		{"COPY source destination [DB destination-db] [REPLACE]", "Copies a key.", grow, cmdCopy},
 		{"DEL key [key ...]", "Deletes keys.", write, cmdDel},
-		{"EXISTS key [key ...]", "Counts which of the keys exist.", fastRead, cmdExists},
+		{"EXISTS|TOUCH key [key ...]", "Counts which of the keys exist.", fastRead, cmdExists},
 		{"EXPIRE key seconds" + when, "Sets the time to live.", fastWrite, cmdExpire},
 		{"EXPIREAT key unix-time-seconds" + when, "Sets the deadline.", fastWrite, cmdExpire},
-		{"EXPIRETIME key", "Returns the deadline of a key as a Unix time.", fastRead, cmdTTL},
 		{"KEYS pattern", "Returns the keys that match a pattern.", readonly, cmdKeys},
 		{"MOVE key db", "Moves a key to another database.", fastWrite, cmdMove},
 		{"PERSIST key", "Removes the deadline of a key.", fastWrite, cmdPersist},
 		{"PEXPIRE key milliseconds" + when, "Sets the time to live in ms.", fastWrite, cmdExpire},
 		{"PEXPIREAT key unix-time-milliseconds" + when, "Sets the deadline in ms.", fastWrite, cmdExpire},
-		{"PEXPIRETIME key", "Returns the deadline of a key in Unix ms.", fastRead, cmdTTL},
-		{"PTTL key", "Returns the time to live of a key in milliseconds.", fastRead, cmdTTL},
 		{"RANDOMKEY", "Returns a random key.", readonly | lockWrite, cmdRandomKey},
 		{"RENAME key newkey", "Renames a key.", write, cmdRename},
 		{"RENAMENX key newkey", "Renames a key if the new name is free.", fastWrite, cmdRename},
 		{"SCAN cursor" + matching + " [TYPE type]", "Goes through the keys.", readonly, cmdScan},
-		{"TOUCH key [key ...]", "Counts and uses the keys that exist.", fastRead, cmdExists},
-		{"TTL key", "Returns the time to live of a key in seconds.", fastRead, cmdTTL},
+		{"TTL|PTTL|EXPIRETIME|PEXPIRETIME key", "Returns when a key will expire.", fastRead, cmdTTL},
 		{"TYPE key", "Returns the type of the value of a key.", fastRead, cmdType},
 		{"UNLINK key [key ...]", "Deletes keys.", fastWrite, cmdDel},
 	}},
 	{"string", '$', []row{
 		{"APPEND key value", "Appends to the string at a key.", fastGrow, cmdAppend},
-		{"DECR key", "Takes one from the integer at a key.", fastGrow, cmdIncr},
 		{"DECRBY key decrement", "Subtracts from the integer at a key.", fastGrow, cmdIncr},
 		{"GET key", "Returns the string at a key.", fastRead, cmdGet},
 		{"GETDEL key", "Returns the string at a key and deletes it.", fastWrite, cmdGetDel},
 		{"GETEX key [" + lifetimes + "|PERSIST]", "Returns a string, sets a deadline.", fastWrite, cmdGetEx},
-		{"GETRANGE key start end", "Returns a part of the string at a key.", readonly, cmdGetRange},
+		{"GETRANGE|SUBSTR key start end", "Returns a part of the string at a key.", readonly, cmdGetRange},
 		{"GETSET key value", "Sets a key to a string and returns the old one.", fastGrow, cmdGetSet},
-		{"INCR key", "Adds one to the integer at a key.", fastGrow, cmdIncr},
+		{"INCR|DECR key", "Adds 1 to an integer, or takes it away.", fastGrow, cmdIncr},
 		{"INCRBY key increment", "Adds to the integer at a key.", fastGrow, cmdIncr},
 		{"INCRBYFLOAT key increment", "Adds to the number at a key.", fastGrow, cmdIncrByFloat},
 		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Compares strings.", readonly, cmdLCS},
 		{"MGET key [key ...]", "Returns the strings at several keys.", fastRead, cmdMGet},
-		{"MSET key value [key value ...]", "Sets several keys at once.", grow, cmdMSet},
-		{"MSETNX key value [key value ...]", "Sets several keys if none of them exists.", grow, cmdMSet},
+		{"MSET|MSETNX key value [key value ...]", "Sets several keys, or all if none exists.", grow, cmdMSet},
 		{"PSETEX key milliseconds value", "Sets a key and its time to live in ms.", grow, cmdSetEx},
 		{"SET key value [NX|XX] [GET] [" + lifetimes + "|KEEPTTL]", "Sets a key to a string.", grow, cmdSet},
 		{"SETEX key seconds value", "Sets a key and its time to live.", grow, cmdSetEx},
 		{"SETNX key value", "Sets a key if it does not exist.", fastGrow, cmdSetNX},
 		{"SETRANGE key offset value", "Overwrites a part of the string at a key.", grow, cmdSetRange},
 		{"STRLEN key", "Returns the length of the string at a key.", fastRead, cmdStrLen},
-		{"SUBSTR key start end", "Returns a part of the string at a key.", readonly, cmdGetRange},
 	}},
 	{"list", 'l', []row{
 		{"BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout", "LMOVE, or waits.",
 			grow | waits, cmdLMove},
 		{"BLMPOP timeout" + ofKeys + " LEFT|RIGHT" + takes, "LMPOP, or waits.",
 			write | blocking, cmdMPop[list]},
-		{"BLPOP key [key ...] timeout", "LPOP, or waits.", write | waits, cmdBPop[list]},
-		{"BRPOP key [key ...] timeout", "RPOP, or waits.", write | waits, cmdBPop[list]},
+		{"BLPOP|BRPOP key [key ...] timeout", "LPOP or RPOP, or waits.", write | waits, cmdBPop[list]},
 		{"BRPOPLPUSH source destination timeout", "RPOPLPUSH, or waits.", grow | waits, cmdRPopLPush},
 		{"LINDEX key index", "Returns an element by its index.", readonly, cmdLIndex},
 		{"LINSERT key BEFORE|AFTER pivot element", "Inserts an element beside another.", grow, cmdLInsert},
 		{"LLEN key", "Returns the length of a list.", fastRead, length[list]},
 		{"LMOVE source destination LEFT|RIGHT LEFT|RIGHT", "Moves an element.", grow, cmdLMove},
 		{"LMPOP" + ofKeys + " LEFT|RIGHT" + takes, "Takes from the first list.", write, cmdMPop[list]},
-		{"LPOP key [count]", "Takes elements from the head of a list.", fastWrite, cmdPop},
+		{"LPOP|RPOP key [count]", "Takes elements from one end.", fastWrite, cmdPop},
 		{"LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]", "Finds an element.", readonly, cmdLPos},
-		{"LPUSH key element [element ...]", "Adds elements at the head.", fastGrow, cmdPush},
-		{"LPUSHX key element [element ...]", "Adds them if the list exists.", fastGrow, cmdPush},
+		{"LPUSH|RPUSH|LPUSHX|RPUSHX key element [element ...]", "Adds elements at one end.", fastGrow, cmdPush},
 		{"LRANGE key start stop", "Returns a range of a list.", readonly, cmdLRange},
 		{"LREM key count element", "Removes elements equal to one from a list.", write, cmdLRem},
 		{"LSET key index element", "Replaces an element by its index.", grow, cmdLSet},
 		{"LTRIM key start stop", "Keeps only a range of a list.", write, cmdLTrim},
-		{"RPOP key [count]", "Takes elements from the tail of a list.", fastWrite, cmdPop},
 		{"RPOPLPUSH source destination", "Moves the last element to the head of a list.", grow, cmdRPopLPush},
-		{"RPUSH key element [element ...]", "Adds elements at the tail.", fastGrow, cmdPush},
-		{"RPUSHX key element [element ...]", "Adds them if the list exists.", fastGrow, cmdPush},
 	}},
 	{"hash", 'h', []row{
 		{"HDEL key field [field ...]", "Removes fields from a hash.", fastWrite, remove[string]},
 		{"HEXISTS key field", "Tells whether a hash has a field.", fastRead, has[string]},
 		{"HGET key field", "Returns the value of a field.", fastRead, cmdHGet},
-		{"HGETALL key", "Returns all fields and values.", readonly, cmdHGetAll},
+		{"HGETALL|HKEYS|HVALS key", "Returns all fields, values, or both.", readonly, cmdHGetAll},
 		{"HINCRBY key field increment", "Adds to the integer in a field.", fastGrow, cmdHIncrBy},
 		{"HINCRBYFLOAT key field increment", "Adds to the number in a field.", fastGrow, cmdHIncrByFloat},
-		{"HKEYS key", "Returns all fields.", readonly, cmdHGetAll},
 		{"HLEN key", "Counts the fields.", fastRead, length[hash]},
 		{"HMGET key field [field ...]", "Returns the values of fields.", fastRead, lookAll(fieldsOf)},
-		{"HMSET key field value [field value ...]", "Sets fields.", fastGrow, cmdHSet},
 		{"HRANDFIELD key [count [WITHVALUES]]", "Returns random fields.", readonly, random(fieldsOf)},
 		{"HSCAN key cursor" + matching, "Goes through the fields.", readonly, scan(fieldsOf)},
-		{"HSET key field value [field value ...]", "Sets fields.", fastGrow, cmdHSet},
+		{"HSET|HMSET key field value [field value ...]", "Sets fields.", fastGrow, cmdHSet},
 		{"HSETNX key field value", "Sets a field if the hash does not have it.", fastGrow, cmdHSetNX},
 		{"HSTRLEN key field", "Returns the length of the value of a field.", fastRead, cmdHStrLen},
-		{"HVALS key", "Returns all values.", readonly, cmdHGetAll},
 	}},
 	{"set", 's', []row{
 		{"SADD key member [member ...]", "Adds members to a set.", fastGrow, cmdSAdd},
 		{"SCARD key", "Counts the members.", fastRead, length[set]},
-		{"SDIFF key [key ...]", "Subtracts from the first.", readonly, cmdSetAlgebra},
-		{"SDIFFSTORE destination key [key ...]", "Stores what SDIFF returns.", grow, cmdSetAlgebra},
-		{"SINTER key [key ...]", "Intersects sets.", readonly, cmdSetAlgebra},
+		{"SDIFF|SINTER|SUNION key [key ...]", "Combines sets.", readonly, cmdSetAlgebra},
+		{"SDIFFSTORE|SINTERSTORE|SUNIONSTORE destination key [key ...]", "Stores what SDIFF and its like return.", grow, cmdSetAlgebra},
 		{"SINTERCARD" + ofKeys + " [LIMIT limit]", "Counts what SINTER returns.", readonly, cmdInterCard},
-		{"SINTERSTORE destination key [key ...]", "Stores what SINTER returns.", grow, cmdSetAlgebra},
 		{"SISMEMBER key member", "Tells whether a set has a member.", fastRead, has[struct{}]},
 		{"SMEMBERS key", "Returns all members.", readonly, cmdSMembers},
 		{"SMISMEMBER key member [member ...]", "Tells which are members.", fastRead, lookAll(membersOf)},
@@ -228,46 +211,37 @@ var table = []group{
 		{"SRANDMEMBER key [count]", "Returns random members.", readonly, random(membersOf)},
 		{"SREM key member [member ...]", "Removes members.", fastWrite, remove[struct{}]},
 		{"SSCAN key cursor" + matching, "Goes through the members.", readonly, scan(membersOf)},
-		{"SUNION key [key ...]", "Unites sets.", readonly, cmdSetAlgebra},
-		{"SUNIONSTORE destination key [key ...]", "Stores what SUNION returns.", grow, cmdSetAlgebra},
 	}},
 	{"sorted-set", 'z', []row{
 		{"BZMPOP timeout" + ofKeys + " MIN|MAX" + takes, "ZMPOP, or waits.", write | blocking, cmdMPop[zset]},
-		{"BZPOPMAX key [key ...] timeout", "ZPOPMAX, or waits.", fastWrite | waits, cmdBPop[zset]},
-		{"BZPOPMIN key [key ...] timeout", "ZPOPMIN, or waits.", fastWrite | waits, cmdBPop[zset]},
+		{"BZPOPMAX|BZPOPMIN key [key ...] timeout", "ZPOPMAX or ZPOPMIN, or waits.", fastWrite | waits, cmdBPop[zset]},
 		{"ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]", "Sets scores.",
 			fastGrow, cmdZAdd},
 		{"ZCARD key", "Counts the members.", fastRead, length[zset]},
-		{"ZCOUNT key min max", "Counts a range by score.", fastRead, cmdZCount},
+		{"ZCOUNT|ZLEXCOUNT key min max", "Counts a range by score or name.", fastRead, cmdZCount},
 		{"ZDIFF" + ofKeys + withScore, "Subtracts from the first.", readonly, cmdScoreAlgebra},
 		{"ZDIFFSTORE destination" + ofKeys, "Stores what ZDIFF returns.", grow, cmdScoreAlgebra},
 		{"ZINCRBY key increment member", "Adds to the score of a member.", fastGrow, cmdZIncrBy},
-		{"ZINTER" + ofKeys + weights + withScore, "Intersects sets.", readonly, cmdScoreAlgebra},
+		{"ZINTER|ZUNION" + ofKeys + weights + withScore, "Combines sorted sets.", readonly, cmdScoreAlgebra},
 		{"ZINTERCARD" + ofKeys + " [LIMIT limit]", "Counts what ZINTER returns.", readonly, cmdInterCard},
-		{"ZINTERSTORE destination" + ofKeys + weights, "Stores what ZINTER returns.", grow, cmdScoreAlgebra},
-		{"ZLEXCOUNT key min max", "Counts a range by name.", fastRead, cmdZCount},
+		{"ZINTERSTORE|ZUNIONSTORE destination" + ofKeys + weights, "Stores what ZINTER or ZUNION returns.", grow, cmdScoreAlgebra},
 		{"ZMPOP" + ofKeys + " MIN|MAX" + takes, "Takes from the first set.", write, cmdMPop[zset]},
 		{"ZMSCORE key member [member ...]", "Returns scores of members.", fastRead, lookAll(scoresOf)},
-		{"ZPOPMAX key [count]", "Takes the members with the highest scores.", fastWrite, cmdZPop},
-		{"ZPOPMIN key [count]", "Takes the members with the lowest scores.", fastWrite, cmdZPop},
+		{"ZPOPMAX|ZPOPMIN key [count]", "Takes members from one end.", fastWrite, cmdZPop},
 		{"ZRANDMEMBER key [count [WITHSCORES]]", "Returns random members.", readonly, random(scoresOf)},
 		{"ZRANGE key start stop" + cutBy + withScore, "Returns a range.", readonly, cmdZRange},
 		{"ZRANGEBYLEX key min max" + limited, "Returns a range by name.", readonly, cmdZRange},
 		{"ZRANGEBYSCORE key min max" + withScore + limited, "Returns a range.", readonly, cmdZRange},
 		{"ZRANGESTORE dst src min max" + cutBy, "Stores what ZRANGE returns.", grow, cmdZRange},
-		{"ZRANK key member", "Returns the rank of a member, the lowest being 0.", fastRead, cmdZRank},
+		{"ZRANK|ZREVRANK key member", "Returns how many members are before it.", fastRead, cmdZRank},
 		{"ZREM key member [member ...]", "Removes members.", fastWrite, cmdZRem},
-		{"ZREMRANGEBYLEX key min max", "Removes a range by name.", write, cmdZRemRange},
+		{"ZREMRANGEBYLEX|ZREMRANGEBYSCORE key min max", "Removes a range by name or score.", write, cmdZRemRange},
 		{"ZREMRANGEBYRANK key start stop", "Removes a range by rank.", write, cmdZRemRange},
-		{"ZREMRANGEBYSCORE key min max", "Removes a range by score.", write, cmdZRemRange},
 		{"ZREVRANGE key start stop" + withScore, "Returns a range, downwards.", readonly, cmdZRange},
 		{"ZREVRANGEBYLEX key max min" + limited, "Downwards by name.", readonly, cmdZRange},
 		{"ZREVRANGEBYSCORE key max min" + withScore + limited, "Returns it downwards.", readonly, cmdZRange},
-		{"ZREVRANK key member", "Returns the rank of a member, the highest being 0.", fastRead, cmdZRank},
 		{"ZSCAN key cursor" + matching, "Goes through the members.", readonly, scan(scoresOf)},
 		{"ZSCORE key member", "Returns the score of a member.", fastRead, cmdZScore},
-		{"ZUNION" + ofKeys + weights + withScore, "Unites sets.", readonly, cmdScoreAlgebra},
-		{"ZUNIONSTORE destination" + ofKeys + weights, "Stores what ZUNION returns.", grow, cmdScoreAlgebra},
 	}},
 	{"pubsub", 0, []row{
 		{"PSUBSCRIBE pattern [pattern ...]", "Listens by patterns.", pubsub | session, cmdSubscribe},
@@ -300,8 +274,7 @@ var table = []group{
 		{"CONFIG RESETSTAT", "Sets the counters of INFO to 0.", control, cmdConfigResetStat},
 		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.", control, cmdConfigSet},
 		{"DBSIZE", "Counts the keys of the database.", fastRead, cmdDBSize},
-		{"FLUSHALL [ASYNC|SYNC]", "Deletes all keys of all databases.", write, cmdFlush},
-		{"FLUSHDB [ASYNC|SYNC]", "Deletes all keys of the database.", write, cmdFlush},
+		{"FLUSHALL|FLUSHDB [ASYNC|SYNC]", "Deletes all keys, or those of the database.", write, cmdFlush},
 		{"INFO [section [section ...]]", "Tells about the server.", anytime | lockRead, cmdInfo},
 		{"LASTSAVE", "Returns the Unix time of the last save.", anytime | fast, cmdLastSave},
 		{"MONITOR", "Shows every command that the server runs.", control, cmdMonitor},
@@ -334,26 +307,34 @@ var commands = make(map[string]*command)
 
 func init() {
 	for i := range table {
-		g := &table[i]
-		for _, row := range g.rows {
-			c := &command{row: row, group: g}
-			names := c.parseUsage()
-			c.name, c.named = strings.ToLower(strings.Join(names, "|")), len(names)
-			siblings := commands
-			if len(names) > 1 {
-				parent := commands[names[0]]
-				if parent == nil {
-					parent = &command{name: strings.ToLower(names[0]), named: 1, group: g, arity: -2}
-					register(commands, names[0], parent)
-				}
-				if parent.subs == nil {
-					parent.subs = make(map[string]*command)
-				}
-				siblings = parent.subs
+		for _, row := range table[i].rows {
+			first, rest, _ := strings.Cut(row.usage, " ")
+			for name := range strings.SplitSeq(first, "|") {
+				row.usage = strings.TrimSpace(name + " " + rest)
+				enter(&table[i], row)
 			}
-			register(siblings, names[len(names)-1], c)
 		}
 	}
+}
+
+// enter makes a command of a row, and of the first word of one with subcommands.
+func enter(g *group, row row) {
+	c := &command{row: row, group: g}
+	names := c.parseUsage()
+	c.name, c.named = strings.ToLower(strings.Join(names, "|")), len(names)
+	siblings := commands
+	if len(names) > 1 {
+		parent := commands[names[0]]
+		if parent == nil {
+			parent = &command{name: strings.ToLower(names[0]), named: 1, group: g, arity: -2}
+			register(commands, names[0], parent)
+		}
+		if parent.subs == nil {
+			parent.subs = make(map[string]*command)
+		}
+		siblings = parent.subs
+	}
+	register(siblings, names[len(names)-1], c)
 }
 
 func register(m map[string]*command, name string, c *command) {
@@ -505,28 +486,15 @@ func failIf(wrong bool, e replyError, args ...any) {
 
 // Redis's errors, word for word.
 const (
-	errSyntax      replyError = "ERR syntax error"
-	errNotInt      replyError = "ERR value is not an integer or out of range"
-	errNotFloat    replyError = "ERR value is not a valid float"
-	errNotPositive replyError = "ERR value is out of range, must be positive"
-	errWrongType   replyError = "WRONGTYPE Operation against a key holding the wrong kind of value"
-	errNoKey       replyError = "ERR no such key"
-	errSameObject  replyError = "ERR source and destination objects are the same"
-	errIndex       replyError = "ERR index out of range"
-	errDBIndex     replyError = "ERR DB index is out of range"
-	errTooLong     replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
-	errOverflow    replyError = "ERR increment or decrement would overflow"
-	errOutOfRange  replyError = "ERR value is out of range"
-	errNaN         replyError = "ERR increment would produce NaN or Infinity"
-	errCountRange  replyError = "ERR value is out of range, " +
+	errSyntax     replyError = "ERR syntax error"
+	errNotInt     replyError = "ERR value is not an integer or out of range"
+	errNotFloat   replyError = "ERR value is not a valid float"
+	errWrongType  replyError = "WRONGTYPE Operation against a key holding the wrong kind of value"
+	errNoKey      replyError = "ERR no such key"
+	errSameObject replyError = "ERR source and destination objects are the same"
+	errTooLong    replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	errCountRange replyError = "ERR value is out of range, " +
 		"value must between -9223372036854775807 and 9223372036854775807"
-	errOffset     replyError = "ERR offset is out of range"
-	errNumKeys    replyError = "ERR numkeys should be greater than 0"
-	errCount      replyError = "ERR count should be greater than 0"
-	errCursor     replyError = "ERR invalid cursor"
-	errNoAuth     replyError = "NOAUTH Authentication required."
-	errWrongPass  replyError = "WRONGPASS invalid username-password pair or user is disabled."
-	errExecAbort  replyError = "EXECABORT Transaction discarded because of previous errors."
 	errSaveFailed replyError = "MISCONF Redis is configured to save RDB snapshots, but it's currently " +
 		"unable to persist to disk. Commands that may modify the data set are disabled, because this " +
 		"instance is configured to report errors during writes if RDB snapshotting fails " +
@@ -648,7 +616,7 @@ func toInt(s string) int64 {
 }
 
 // count reads a number that must not be negative.
-func (r *request) count() int { return r.atLeast(0, errNotPositive) }
+func (r *request) count() int { return r.atLeast(0, "ERR value is out of range, must be positive") }
 
 // lastCount reads the count that may end a command; it is 1 when not given.
 func (r *request) lastCount() (count int, given bool) {
@@ -670,7 +638,7 @@ func (r *request) atLeast(low int64, e replyError) int {
 
 // keysAfterCount reads the number of keys and then the keys.
 func (r *request) keysAfterCount(tooFew replyError) []string {
-	n := r.atLeast(1, errNumKeys)
+	n := r.atLeast(1, "ERR numkeys should be greater than 0")
 	failIf(n > r.left(), tooFew)
 	return r.several(n)
 }
@@ -700,7 +668,7 @@ func (r *request) side() end {
 func (r *request) dbIndex(notInt replyError) *db {
 	n, ok := parseInt(r.next())
 	failIf(!ok, notInt)
-	failIf(n < 0 || n >= databases, errDBIndex)
+	failIf(n < 0 || n >= databases, "ERR DB index is out of range")
 	return r.store.dbs[n]
 }
 
@@ -878,7 +846,7 @@ func cmdReset(w *writer, r *request) {
 // authenticate checks a user and a password. There is one user, the default one.
 func (r *request) authenticate(user, password string) {
 	required := r.server.config.get("requirepass")
-	failIf(user != "default" || required != "" && password != required, errWrongPass)
+	failIf(user != "default" || required != "" && password != required, "WRONGPASS invalid username-password pair or user is disabled.")
 	r.in.guest = false
 }
 
@@ -1244,7 +1212,7 @@ type scanOptions struct {
 
 func (r *request) cursor() uint64 {
 	n, err := strconv.ParseUint(r.next(), 10, 64)
-	failIf(err != nil, errCursor)
+	failIf(err != nil, "ERR invalid cursor")
 	return n
 }
 
@@ -1451,7 +1419,7 @@ func cmdGetRange(w *writer, r *request) {
 
 func cmdSetRange(w *writer, r *request) {
 	key, offset, part := r.next(), r.int(), r.next()
-	failIf(offset < 0, errOffset)
+	failIf(offset < 0, "ERR offset is out of range")
 	size := r.stringItem(key).length()
 	if part == "" {
 		w.int(size)
@@ -1491,7 +1459,7 @@ func cmdIncr(w *writer, r *request) {
 
 // plus adds, or throws.
 func plus(n, by int64) int64 {
-	failIf(by > 0 && n > math.MaxInt64-by || by < 0 && n < math.MinInt64-by, errOverflow)
+	failIf(by > 0 && n > math.MaxInt64-by || by < 0 && n < math.MinInt64-by, "ERR increment or decrement would overflow")
 	return n + by
 }
 
@@ -1513,7 +1481,7 @@ func plusDecimal(n, by string, notFloat replyError) string {
 	failIf(!ok, notFloat)
 	y, ok := parseDecimal(by)
 	failIf(!ok, errNotFloat)
-	failIf(x.IsInf() || y.IsInf() || !inRange(x.Add(x, y)), errNaN)
+	failIf(x.IsInf() || y.IsInf() || !inRange(x.Add(x, y)), "ERR increment would produce NaN or Infinity")
 	return formatDecimal(x)
 }
 
@@ -1641,7 +1609,7 @@ func cmdMPop[T any, P pointer[T]](w *writer, r *request) {
 		timeout = r.timeout()
 	}
 	keys, where, count := r.keysAfterCount(errSyntax), r.side(), 1
-	r.options("COUNT", func() { count = r.atLeast(1, errCount); r.end() })
+	r.options("COUNT", func() { count = r.atLeast(1, "ERR count should be greater than 0"); r.end() })
 	key, c := filled[T, P](r, keys)
 	if c == nil {
 		r.block(w, keys, timeout)
@@ -1758,7 +1726,7 @@ func cmdLSet(w *writer, r *request) {
 	l := read[list](r, key)
 	failIf(l.len() == 0, errNoKey)
 	p := element(l, r.int())
-	failIf(p == nil, errIndex)
+	failIf(p == nil, "ERR index out of range")
 	*p = r.next()
 	r.changed(key, "lset", 1)
 	w.ok()
@@ -1958,7 +1926,7 @@ func random[V any](see view[V]) handler {
 		if r.more() {
 			values = strings.EqualFold(r.next(), see.word)
 			failIf(!values || r.more(), errSyntax)
-			failIf(count < -math.MaxInt64/2 || count > math.MaxInt64/2, errOutOfRange)
+			failIf(count < -math.MaxInt64/2 || count > math.MaxInt64/2, "ERR value is out of range")
 		}
 		d := see.find(r, key)
 		switch {
@@ -2485,10 +2453,12 @@ func (c *command) topics() int { return oneIf(c.name[0] == 'p') }
 // cmdSubscribe is SUBSCRIBE and PSUBSCRIBE.
 func cmdSubscribe(w *writer, r *request) {
 	kind := r.cmd.topics()
-	r.hold()
 	for _, topic := range r.rest() {
-		r.setShared(func() { r.subscribe(kind, topic) })
-		r.tell(w, &topic)
+		r.setShared(func() {
+			r.subscribe(kind, topic)
+			r.tell(w, &topic)
+			r.handOver() // before anybody can publish
+		})
 	}
 }
 
@@ -2549,12 +2519,11 @@ func cmdPubsubNumSub(w *writer, r *request) {
 
 func cmdMonitor(w *writer, r *request) {
 	failIf(r.nested, "ERR MONITOR isn't allowed for DENY BLOCKING client")
+	w.ok()
 	if !r.spying {
-		r.hold()
-		r.setShared(func() { r.spying = true })
+		r.setShared(func() { r.spying = true; r.handOver() })
 		r.server.spied.Add(1)
 	}
-	w.ok()
 }
 
 // --- transactions ------------------------------------------------------------
@@ -2584,7 +2553,7 @@ func cmdExec(w *writer, r *request) {
 	r.discard()
 	switch {
 	case aborted:
-		fail(errExecAbort)
+		fail("EXECABORT Transaction discarded because of previous errors.")
 	case !intact:
 		w.nullArray()
 		return
@@ -2777,7 +2746,10 @@ func (r *request) info() []section {
 	s, saves := r.server, &r.server.saver
 	_, port, _ := net.SplitHostPort(s.listener.Addr().String())
 	up := int64(time.Since(s.started).Seconds())
-	clients, blocked := s.countClients()
+	clients, blocked := s.allClients(), 0
+	for _, c := range clients {
+		blocked += oneIf(c.blocked.Load())
+	}
 	heap, total := memoryUse()
 	status, running, current := "ok", 0, int64(-1)
 	if saves.failing.Load() {
@@ -2807,7 +2779,7 @@ func (r *request) info() []section {
 			"go_version", runtime.Version(), "process_id", os.Getpid(), "run_id", s.runID, "tcp_port", port,
 			"server_time_usec", r.store.clock.micros(), "uptime_in_seconds", up, "uptime_in_days", up / (24 * 3600),
 			"hz", int64(time.Second / samplerPause)}},
-		{"Clients", fields{"connected_clients", clients, "maxclients", s.config.get("maxclients"),
+		{"Clients", fields{"connected_clients", len(clients), "maxclients", s.config.get("maxclients"),
 			"blocked_clients", blocked}},
 		{"Memory", fields{"used_memory", heap, "used_memory_human", humanBytes(heap), "used_memory_rss", total,
 			"used_memory_rss_human", humanBytes(total), "maxmemory", 0, "maxmemory_human", "0B",

@@ -429,7 +429,6 @@ type conn struct {
 	req     request // of the command that runs now; made once
 	outbox  outbox
 	closing bool // to be closed when the replies are sent
-	holding bool // one of them tells of a subscription, whose messages must come behind it
 	replies replyMode
 	watcher watcher
 
@@ -516,7 +515,7 @@ func (c *conn) serve() {
 // wait for the client is the moment to send everything we owe it: a pipeline of
 // commands costs one write, and no reply waits for the rest of a next command.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.waiter == nil && (len(c.out.buf) > 0 || c.holding) { // else the out is not ours
+	if c.waiter == nil && len(c.out.buf) > 0 { // else the out is not ours
 		if err := c.flush(); err != nil {
 			return 0, err
 		}
@@ -605,7 +604,7 @@ func (c *conn) dispatch(words []string) {
 func (c *conn) mayRun(cmd *command) replyError {
 	switch {
 	case c.in.guest && cmd.flags&noAuth == 0:
-		return errNoAuth
+		return "NOAUTH Authentication required."
 	case c.queueing() && cmd.flags&noMulti != 0:
 		return "ERR Command not allowed inside a transaction"
 	case c.speaking == 2 && c.subscriptions() > 0 && !slices.Contains(whileSubscribed, cmd.name):
@@ -666,8 +665,6 @@ func (c *conn) mute(mark int) {
 type outbox struct {
 	mu      sync.Mutex
 	owed    []byte
-	holds   bool // messages wait in held until the client's own goroutine flushes
-	held    []byte
 	writing bool          // somebody writes to the socket right now
 	err     error         // of the last write: nothing can be sent any more
 	behind  int64         // Unix time in seconds since when it owes a subscriber much
@@ -685,7 +682,7 @@ const (
 // flush sends the replies in c.out, or leaves them to the outbox.
 func (c *conn) flush() error {
 	b := c.out.buf
-	if len(b) == 0 && !c.holding {
+	if len(b) == 0 {
 		return nil
 	}
 	c.out.buf = b[:0]
@@ -697,10 +694,6 @@ func (c *conn) flush() error {
 	defer o.mu.Unlock()
 	if o.err != nil {
 		return o.err
-	}
-	if c.holding {
-		b = append(b, o.held...)
-		c.holding, o.held, o.holds = false, nil, false
 	}
 	if o.writing {
 		return c.owe(b)
@@ -747,12 +740,8 @@ func (c *conn) post(message []byte) {
 	o, now := &c.outbox, time.Now().Unix()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.holds {
-		o.held = append(o.held, message...)
-	} else {
-		c.owe(message)
-	}
-	behind := len(o.owed) + len(o.held)
+	c.owe(message)
+	behind := len(o.owed)
 	if behind < soft || o.behind == 0 {
 		o.behind = now
 	}
@@ -762,12 +751,14 @@ func (c *conn) post(message []byte) {
 	}
 }
 
-// hold keeps messages back until the replies before them are flushed.
-func (c *conn) hold() {
-	c.holding = true
+// handOver leaves the replies so far to the outbox, so that messages come behind them.
+func (c *conn) handOver() {
 	c.outbox.mu.Lock()
-	c.outbox.holds = true
-	c.outbox.mu.Unlock()
+	defer c.outbox.mu.Unlock()
+	if c.replies == replyOn {
+		c.owe(c.out.buf)
+		c.out.buf = c.out.buf[:0]
+	}
 }
 
 // deliver sends what the outbox owes until it owes nothing.
@@ -986,18 +977,6 @@ func (s *server) allClients() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.SortedFunc(maps.Values(s.clients), func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
-}
-
-// countClients returns the number of clients, and how many of them wait in a blocking command.
-func (s *server) countClients() (all, blocked int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range s.clients {
-		if c.blocked.Load() {
-			blocked++
-		}
-	}
-	return len(s.clients), blocked
 }
 
 // kind is the TYPE of CLIENT LIST.

@@ -418,11 +418,8 @@ func (w *writer) verbatim(s string) {
 // fields is a map for any, whose order is kept: name, value, name, value.
 type fields []any
 
-// names is a set of simple strings for any, and anySet one of anything.
-type (
-	names  []string
-	anySet []any
-)
+// names is a set of simple strings for any.
+type names []string
 
 // any writes what replies about the server itself are made of.
 func (w *writer) any(v any) {
@@ -442,9 +439,6 @@ func (w *writer) any(v any) {
 		for _, s := range v {
 			w.simple(s)
 		}
-	case anySet:
-		w.set(len(v))
-		w.each(v)
 	case []any:
 		w.array(len(v))
 		w.each(v)
