@@ -83,7 +83,6 @@ const (
 // Usages that several rows share.
 const (
 	lifetimes = "EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds"
-	when      = " [NX|XX|GT|LT]"
 	matching  = " [MATCH pattern] [COUNT count]"
 	limited   = " [LIMIT offset count]"
 	cutBy     = " [BYSCORE|BYLEX] [REV] [LIMIT offset count]"
@@ -125,13 +124,10 @@ var table = []group{
 		{"COPY source destination [DB destination-db] [REPLACE]", "Copies a key.", grow, cmdCopy},
 		{"DEL key [key ...]", "Deletes keys.", write, cmdDel},
 		{"EXISTS|TOUCH key [key ...]", "Counts which of the keys exist.", fastRead, cmdExists},
-		{"EXPIRE key seconds" + when, "Sets the time to live.", fastWrite, cmdExpire},
-		{"EXPIREAT key unix-time-seconds" + when, "Sets the deadline.", fastWrite, cmdExpire},
+		{"EXPIRE|EXPIREAT|PEXPIRE|PEXPIREAT key time [NX|XX|GT|LT]", "Sets when a key will expire.", fastWrite, cmdExpire},
 		{"KEYS pattern", "Returns the keys that match a pattern.", readonly, cmdKeys},
 		{"MOVE key db", "Moves a key to another database.", fastWrite, cmdMove},
 		{"PERSIST key", "Removes the deadline of a key.", fastWrite, cmdPersist},
-		{"PEXPIRE key milliseconds" + when, "Sets the time to live in ms.", fastWrite, cmdExpire},
-		{"PEXPIREAT key unix-time-milliseconds" + when, "Sets the deadline in ms.", fastWrite, cmdExpire},
 		{"RANDOMKEY", "Returns a random key.", readonly | lockWrite, cmdRandomKey},
 		{"RENAME key newkey", "Renames a key.", write, cmdRename},
 		{"RENAMENX key newkey", "Renames a key if the new name is free.", fastWrite, cmdRename},
@@ -142,21 +138,19 @@ var table = []group{
 	}},
 	{"string", '$', []row{
 		{"APPEND key value", "Appends to the string at a key.", fastGrow, cmdAppend},
-		{"DECRBY key decrement", "Subtracts from the integer at a key.", fastGrow, cmdIncr},
+		{"DECRBY|INCRBY key number", "Adds to an integer, or subtracts.", fastGrow, cmdIncr},
 		{"GET key", "Returns the string at a key.", fastRead, cmdGet},
 		{"GETDEL key", "Returns the string at a key and deletes it.", fastWrite, cmdGetDel},
 		{"GETEX key [" + lifetimes + "|PERSIST]", "Returns a string, sets a deadline.", fastWrite, cmdGetEx},
 		{"GETRANGE|SUBSTR key start end", "Returns a part of the string at a key.", readonly, cmdGetRange},
 		{"GETSET key value", "Sets a key to a string and returns the old one.", fastGrow, cmdGetSet},
 		{"INCR|DECR key", "Adds 1 to an integer, or takes it away.", fastGrow, cmdIncr},
-		{"INCRBY key increment", "Adds to the integer at a key.", fastGrow, cmdIncr},
 		{"INCRBYFLOAT key increment", "Adds to the number at a key.", fastGrow, cmdIncrByFloat},
 		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Compares strings.", readonly, cmdLCS},
 		{"MGET key [key ...]", "Returns the strings at several keys.", fastRead, cmdMGet},
 		{"MSET|MSETNX key value [key value ...]", "Sets several keys, or all if none exists.", grow, cmdMSet},
-		{"PSETEX key milliseconds value", "Sets a key and its time to live in ms.", grow, cmdSetEx},
+		{"PSETEX|SETEX key time value", "Sets a key and its time to live.", grow, cmdSetEx},
 		{"SET key value [NX|XX] [GET] [" + lifetimes + "|KEEPTTL]", "Sets a key to a string.", grow, cmdSet},
-		{"SETEX key seconds value", "Sets a key and its time to live.", grow, cmdSetEx},
 		{"SETNX key value", "Sets a key if it does not exist.", fastGrow, cmdSetNX},
 		{"SETRANGE key offset value", "Overwrites a part of the string at a key.", grow, cmdSetRange},
 		{"STRLEN key", "Returns the length of the string at a key.", fastRead, cmdStrLen},
@@ -244,14 +238,12 @@ var table = []group{
 		{"ZSCORE key member", "Returns the score of a member.", fastRead, cmdZScore},
 	}},
 	{"pubsub", 0, []row{
-		{"PSUBSCRIBE pattern [pattern ...]", "Listens by patterns.", pubsub | session, cmdSubscribe},
+		{"PSUBSCRIBE|SUBSCRIBE channel [channel ...]", "Listens to channels, or to patterns of them.", pubsub | session, cmdSubscribe},
 		{"PUBLISH channel message", "Sends a message to whoever listens.", pubsub | anytime | fast, cmdPublish},
 		{"PUBSUB CHANNELS [pattern]", "Names the channels with listeners.", pubsub | anytime, cmdPubsubChannels},
 		{"PUBSUB NUMPAT", "Counts the patterns that are listened to.", pubsub | anytime, cmdPubsubNumPat},
 		{"PUBSUB NUMSUB [channel [channel ...]]", "Counts the listeners.", pubsub | anytime, cmdPubsubNumSub},
-		{"PUNSUBSCRIBE [pattern [pattern ...]]", "Ends PSUBSCRIBE.", pubsub | session, cmdUnsubscribe},
-		{"SUBSCRIBE channel [channel ...]", "Listens to channels.", pubsub | session, cmdSubscribe},
-		{"UNSUBSCRIBE [channel [channel ...]]", "Ends SUBSCRIBE.", pubsub | session, cmdUnsubscribe},
+		{"PUNSUBSCRIBE|UNSUBSCRIBE [channel [channel ...]]", "Ends that.", pubsub | session, cmdUnsubscribe},
 	}},
 	{"transactions", 0, []row{
 		{"DISCARD", "Forgets the queue.", bracket | unqueued | lockWrite, cmdDiscard},
@@ -1204,32 +1196,28 @@ func cmdCopy(w *writer, r *request) {
 	w.bit(copies)
 }
 
-// scanOptions are what SCAN, HSCAN, SSCAN and ZSCAN have in common.
-type scanOptions struct {
-	pattern string
-	count   int64
-}
-
 func (r *request) cursor() uint64 {
 	n, err := strconv.ParseUint(r.next(), 10, 64)
 	failIf(err != nil, "ERR invalid cursor")
 	return n
 }
 
-func (r *request) scanOptions(more ...any) scanOptions {
-	o := scanOptions{pattern: "*", count: 10}
-	r.options(append(more, "MATCH", &o.pattern, "COUNT", &o.count)...)
-	failIf(o.count < 1, errSyntax)
-	return o
+// scanOptions reads what SCAN, HSCAN, SSCAN and ZSCAN have in common, and more.
+func (r *request) scanOptions(more ...any) (pattern string, count int) {
+	n := int64(10)
+	pattern = "*"
+	r.options(append(more, "MATCH", &pattern, "COUNT", &n)...)
+	failIf(n < 1, errSyntax)
+	return pattern, int(n)
 }
 
 func cmdScan(w *writer, r *request) {
 	from, kind := r.cursor(), ""
-	o := r.scanOptions("TYPE", &kind)
+	pattern, count := r.scanOptions("TYPE", &kind)
 	var found []string
-	cursor := r.db.keys.scan(from, int(o.count), func(key string, it *item) {
+	cursor := r.db.keys.scan(from, count, func(key string, it *item) {
 		fits := kind == "" || strings.EqualFold(it.typeName(), kind)
-		if fits && match(o.pattern, key) && !r.db.dead(key, r.now) {
+		if fits && match(pattern, key) && !r.db.dead(key, r.now) {
 			found = append(found, key)
 		}
 	})
@@ -1406,12 +1394,8 @@ func cmdStrLen(w *writer, r *request) { w.int(r.stringItem(r.next()).length()) }
 func cmdGetRange(w *writer, r *request) {
 	key, start, stop := r.next(), r.int(), r.int()
 	it := r.stringItem(key)
-	if it == nil || start < 0 && stop < 0 && start > stop {
-		w.bulk("")
-		return
-	}
-	if size := int64(it.length()); stop < -size { // unlike a list, a string reaches down to its first byte
-		stop = -size
+	if start >= 0 || start <= stop { // unlike a list, a string reaches down to its first byte
+		stop = max(stop, -int64(it.length()))
 	}
 	i, j := span(start, stop, it.length())
 	w.bulk(it.slice(i, j))
@@ -1612,7 +1596,7 @@ func cmdMPop[T any, P pointer[T]](w *writer, r *request) {
 	r.options("COUNT", func() { count = r.atLeast(1, "ERR count should be greater than 0"); r.end() })
 	key, c := filled[T, P](r, keys)
 	if c == nil {
-		r.block(w, keys, timeout)
+		r.block(keys, timeout, w.nullArray)
 		return
 	}
 	count = min(count, c.len())
@@ -1627,7 +1611,7 @@ func cmdBPop[T any, P pointer[T]](w *writer, r *request) {
 	keys, timeout := r.several(r.left()-1), r.timeout()
 	key, c := filled[T, P](r, keys)
 	if c == nil {
-		r.block(w, keys, timeout)
+		r.block(keys, timeout, w.nullArray)
 		return
 	}
 	w.array(2 + oneIf(r.cmd.group.name != "list"))
@@ -1645,12 +1629,12 @@ func (r *request) timeout() time.Duration {
 }
 
 // block makes the client wait until one of the keys is filled and the command can be
-// run again. A transaction does not wait.
-func (r *request) block(w *writer, keys []string, timeout time.Duration) {
+// run again. A transaction does not wait, it is told that there is none.
+func (r *request) block(keys []string, timeout time.Duration, none func()) {
 	switch {
 	case r.ready != "": // it goes on waiting
 	case r.nested || r.cmd.flags&blocking == 0:
-		w.nullArray()
+		none()
 	default:
 		c := r.conn
 		c.patience = timeout
@@ -1681,13 +1665,8 @@ func (r *request) move(w *writer, from, to string, take, put end) {
 		timeout = r.timeout()
 	}
 	_, source := filled[list](r, []string{from})
-	switch {
-	case source != nil:
-	case r.nested || r.cmd.flags&blocking == 0:
-		w.null()
-		return
-	default:
-		r.block(w, []string{from}, timeout)
+	if source == nil {
+		r.block([]string{from}, timeout, w.null)
 		return
 	}
 	dest := source
@@ -1956,13 +1935,13 @@ func random[V any](see view[V]) handler {
 func scan[V any](see view[V]) handler {
 	return func(w *writer, r *request) {
 		key, from, n := r.next(), r.cursor(), 0
-		d, o := see.find(r, key), scanOptions{}
+		d, pattern, count := see.find(r, key), "", 0
 		if d.len() > 0 { // else Redis does not look at them
-			o = r.scanOptions()
+			pattern, count = r.scanOptions()
 		}
 		found := writer{} // without RESP 3: scores are strings here
-		cursor := d.scan(from, int(o.count), func(name string, v *V) {
-			if !match(o.pattern, name) {
+		cursor := d.scan(from, count, func(name string, v *V) {
+			if !match(pattern, name) {
 				return
 			}
 			found.bulk(name)
@@ -2634,13 +2613,8 @@ func cmdBGSave(w *writer, r *request) {
 
 // saved throws what went wrong with a save.
 func (r *request) saved(err error) {
-	switch err {
-	case nil:
-	case errSaving:
-		fail("ERR Background save already in progress")
-	default:
-		fail("ERR")
-	}
+	failIf(err == errSaving, "ERR Background save already in progress")
+	failIf(err != nil, "ERR")
 }
 
 func cmdLastSave(w *writer, r *request) { w.int64(r.server.saver.last.Load()) }
@@ -2678,22 +2652,14 @@ func cmdConfigSet(w *writer, r *request) {
 	for list := r.rest(); len(list) > 0; list = list[2:] {
 		name := strings.ToLower(list[0])
 		i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
-		if i < 0 {
-			fail(replyError("ERR Unknown option or number of arguments for CONFIG SET - '" + list[0] + "'"))
-		}
-		var v string
-		var err error
-		if why := settings[i].fixed; why != "" {
-			err = errors.New("can't set " + why + " config")
-		} else if _, twice := values[name]; twice {
+		failIf(i < 0, "ERR Unknown option or number of arguments for CONFIG SET - '%s'", list[0])
+		v, err := settings[i].check(list[1])
+		if _, twice := values[name]; twice {
 			err = errors.New("duplicate parameter")
-		} else {
-			v, err = settings[i].check(list[1])
+		} else if settings[i].fixed != "" {
+			err = errors.New("can't set " + settings[i].fixed + " config")
 		}
-		if err != nil {
-			fail(replyError(fmt.Sprintf("ERR CONFIG SET failed (possibly related to argument '%s') - %v",
-				list[0], err)))
-		}
+		failIf(err != nil, "ERR CONFIG SET failed (possibly related to argument '%s') - %v", list[0], err)
 		values[name] = v
 	}
 	r.server.config.set(values)
@@ -2926,25 +2892,14 @@ func (c *command) categories() (list names) {
 }
 
 func cmdCommandList(w *writer, r *request) {
-	list, keep := topCommands(), func(c *command) bool { return true }
-	if r.more() {
-		list = allCommands()
-		failIf(r.option() != "FILTERBY" || r.left() != 2, errSyntax)
-		kind, word := r.option(), strings.ToLower(r.next())
-		switch kind {
-		case "MODULE":
-			keep = func(c *command) bool { return false }
-		case "ACLCAT":
-			keep = func(c *command) bool { return slices.Contains(c.categories(), "@"+word) }
-		case "PATTERN":
-			keep = func(c *command) bool { return match(word, c.name) }
-		default:
-			fail(errSyntax)
-		}
-	}
-	var found []string
+	list, kind, word, found := topCommands(), "", "", []string{}
+	r.options("FILTERBY", func() {
+		kind, word, list = r.option(), strings.ToLower(r.next()), allCommands()
+		failIf(r.more() || !slices.Contains([]string{"MODULE", "ACLCAT", "PATTERN"}, kind), errSyntax)
+	})
 	for _, c := range list {
-		if keep(c) {
+		if kind == "" || kind == "PATTERN" && match(word, c.name) ||
+			kind == "ACLCAT" && slices.Contains(c.categories(), "@"+word) {
 			found = append(found, c.name)
 		}
 	}
@@ -2954,14 +2909,9 @@ func cmdCommandList(w *writer, r *request) {
 func cmdCommandGetKeys(w *writer, r *request) {
 	words := r.rest()
 	c, refusal := lookup(words)
-	switch {
-	case c == nil:
-		fail("ERR Invalid command specified")
-	case c.keys == keys{}:
-		fail("ERR The command has no key arguments")
-	case refusal != "":
-		fail("ERR Invalid number of arguments specified for command")
-	}
+	failIf(c == nil, "ERR Invalid command specified")
+	failIf(c.keys == keys{}, "ERR The command has no key arguments")
+	failIf(refusal != "", "ERR Invalid number of arguments specified for command")
 	var found []string
 	for _, i := range c.keys.find(words) {
 		found = append(found, words[i])

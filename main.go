@@ -929,23 +929,12 @@ func (s *server) notify(d *db, class byte, event, key string) {
 	}
 }
 
-// eventClasses reads the setting notify-keyspace-events, and puts it as Redis does.
+// eventClasses reads the setting notify-keyspace-events.
 func eventClasses(v string) (string, error) {
-	const all = "g$lshzxetd" // which A stands for
-	if strings.Trim(v, "A"+all+"KEm") != "" {
+	if strings.Trim(v, "Ag$lshzxetdKEm") != "" {
 		return "", errors.New("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
 	}
-	has := func(c rune) rune {
-		if strings.ContainsRune(v, c) || strings.Contains(v, "A") && strings.ContainsRune(all, c) {
-			return c
-		}
-		return -1
-	}
-	classes := strings.Map(has, all)
-	if classes == all {
-		classes = "A"
-	}
-	return classes + strings.Map(has, "KEm"), nil
+	return v, nil
 }
 
 // spy shows a command to the clients in MONITOR; not those that administer, and no passwords.
