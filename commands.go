@@ -710,8 +710,7 @@ func (r *request) text(key string) (s string, ok bool) {
 	return "", false
 }
 
-// read returns the container at key, or an empty one that is not stored. It throws
-// WRONGTYPE when something else is there.
+// read returns the container at key, or an empty one that is not stored; it throws WRONGTYPE.
 func read[T any, P pointer[T]](r *request, key string) P {
 	p, _ := lookFor[T, P](r, key)
 	return p
@@ -1301,8 +1300,7 @@ func (r *request) setWithOptions(w *writer, key, text string) {
 	}
 }
 
-// set sets a key as the options say. It returns the old string, if they ask for it, and
-// tells whether the key was set.
+// set sets a key as the options say. It returns the old string, if they want it, and whether it set the key.
 func (r *request) set(key, text string, o *setOptions) (old *string, set bool) {
 	at, given := o.deadline(r)
 	it := r.find(key) // which drops what is dead, so that its deadline is not kept
@@ -1657,8 +1655,7 @@ func cmdLMove(w *writer, r *request) {
 // cmdRPopLPush is RPOPLPUSH and BRPOPLPUSH.
 func cmdRPopLPush(w *writer, r *request) { r.move(w, r.next(), r.next(), back, front) }
 
-// move takes an element from one list and adds it to another; when there is none and a
-// timeout follows, it waits.
+// move takes an element from one list and adds it to another; before a timeout it waits for one.
 func (r *request) move(w *writer, from, to string, take, put end) {
 	timeout := time.Duration(0)
 	if r.more() {
@@ -1680,8 +1677,7 @@ func (r *request) move(w *writer, from, to string, take, put end) {
 	w.bulk(s)
 }
 
-// element returns where element i of a list stands, which counts from the end when
-// negative; nil when there is none.
+// element returns element i of a list in place, counted from the end when negative; nil when there is none.
 func element(l *list, i int64) *string {
 	if i < 0 {
 		i += int64(l.len())
@@ -1737,14 +1733,18 @@ func cmdLTrim(w *writer, r *request) {
 func cmdLRem(w *writer, r *request) {
 	key, count, s := r.next(), r.int(), r.next()
 	l := edit[list](r, key)
-	from, most := front, l.len()
+	from, kept, removed := front, &list{}, 0
 	if count < 0 {
 		from, count = back, -max(count, -math.MaxInt64)
 	}
-	if count > 0 {
-		most = int(min(count, int64(most)))
+	for _, e := range l.span(0, l.len(), from == back) {
+		if e == s && (count == 0 || removed < int(count)) {
+			removed++
+		} else {
+			kept.push(1-from, e)
+		}
 	}
-	removed := drop(l, s, from, most)
+	*l = *kept
 	r.changed(key, "lrem", removed)
 	w.int(removed)
 }
@@ -2145,8 +2145,7 @@ func (r *request) destination() *string {
 	return &key
 }
 
-// replace gives key a new container without a deadline, and replies with its length; an empty one deletes
-// the key.
+// replace gives key a new container and no deadline, and replies with its length; an empty one deletes the key.
 func (r *request) replace(w *writer, key string, c container) {
 	existed := r.find(key) != nil
 	r.db.remove(key)
@@ -2337,8 +2336,7 @@ func lexBorder(s string, upper bool) border {
 	return func(e *scored) bool { return e.member < s[1:] || equal && e.member == s[1:] }
 }
 
-// cmdZRange is all that reply with or store a range of members; ZRANGE and ZRANGESTORE have options for what
-// the names of the older ones say.
+// cmdZRange is all ranges of members; ZRANGE and ZRANGESTORE have options for what the names of others say.
 func cmdZRange(w *writer, r *request) {
 	dest, by, reverse, known := r.destination(), r.cmd.order(), strings.Contains(r.cmd.name, "rev"), []any(nil)
 	key, first, last := r.next(), r.next(), r.next()

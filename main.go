@@ -416,8 +416,7 @@ func (s *server) shutdown(save bool) error {
 
 // --- connections -------------------------------------------------------------
 
-// A conn is one client. Its goroutine reads, dispatches and replies; nobody else
-// touches its fields but those that say so.
+// A conn is one client. Its goroutine reads, dispatches and replies; others touch only what says so.
 type conn struct {
 	net.Conn
 	server  *server
@@ -610,7 +609,8 @@ func (c *conn) mayRun(cmd *command) replyError {
 	case c.speaking == 2 && c.subscriptions() > 0 && !slices.Contains(whileSubscribed, cmd.name):
 		return replyError("ERR Can't execute '" + cmd.name + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / " +
 			"PING / QUIT / RESET are allowed in this context")
-	case cmd.flags&write != 0 && c.server.saver.failing.Load() && c.server.stopsWrites():
+	case cmd.flags&write != 0 && c.server.saver.failing.Load() && c.server.config.get("save") != "" &&
+		c.server.config.get("stop-writes-on-bgsave-error") == "yes":
 		return errSaveFailed
 	}
 	return ""
@@ -619,12 +619,10 @@ func (c *conn) mayRun(cmd *command) replyError {
 // queueing tells whether MULTI has begun and EXEC is to come.
 func (c *conn) queueing() bool { return c.queued >= 0 }
 
-// whileSubscribed are the commands that a subscriber may send in RESP 2, which cannot
-// tell messages from replies.
+// whileSubscribed are the commands of subscribers in RESP 2, which cannot tell messages from replies.
 var whileSubscribed = []string{"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"}
 
-// run runs the command under the lock that its row names. It is the only place
-// where a command takes the store's lock.
+// run runs the command under the lock that its row names. Commands take the store's lock nowhere else.
 func (r *request) run(w *writer) {
 	switch r.cmd.locks() {
 	case write:

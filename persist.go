@@ -415,8 +415,3 @@ func (s *server) saveIfDue() {
 		}
 	}
 }
-
-// stopsWrites tells whether writes are refused because saving fails.
-func (s *server) stopsWrites() bool {
-	return s.config.get("save") != "" && s.config.get("stop-writes-on-bgsave-error") == "yes"
-}

@@ -156,8 +156,7 @@ func (r *reader) line(end byte, tooBig protocolError) ([]byte, error) {
 	return nil, tooBig
 }
 
-// bulk reads n bytes and the CR LF behind them. A string equal to known is
-// returned as known, which costs no memory.
+// bulk reads n bytes and CR LF. A string equal to known is returned as known, which costs no memory.
 func (r *reader) bulk(n int, known string) (string, error) {
 	if n+2 <= r.Size() {
 		b, err := r.Peek(n + 2)

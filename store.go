@@ -200,8 +200,7 @@ func (d *dict[V]) random() *entry[V] { return d.at(rand.IntN(d.n)) }
 
 // scan calls visit for about count entries and returns the cursor to go on from; both begin and end are
 // cursor 0. What is there throughout a scan is visited. It works because the scan walks down: the only entry
-// that ever moves is the last, and only into a lower place, so that whatever was not yet visited stays below
-// the cursor.
+// that ever moves is the last, and only into a lower place, so that whatever was not yet visited stays below.
 func (d *dict[V]) scan(cursor uint64, count int, visit func(key string, v *V)) uint64 {
 	i := d.n
 	if cursor > 0 {
@@ -501,8 +500,7 @@ func (how aggregate) join(a, b float64) float64 {
 	return a
 }
 
-// combine returns the members that an operation leaves, with their scores; at
-// most limit of them when that is not 0.
+// combine returns the members that an operation leaves, and their scores; at most limit when that is not 0.
 func (op operation) combine(operands []operand, how aggregate, limit int) *dict[float64] {
 	result := &dict[float64]{}
 	if op != difference { // the smallest first is the shortest way, and how Redis adds scores
@@ -796,8 +794,7 @@ func (d *db) replace(other *db, now int64) {
 
 // --- waiting -----------------------------------------------------------------
 
-// A waiter is a client that a blocking command has parked. Like everything here it
-// is touched only under the store's lock.
+// A waiter is a client that a blocking command has parked. It is touched only under the store's lock.
 type waiter struct {
 	db   *db
 	keys []string
@@ -836,8 +833,7 @@ func (s *store) signal(d *db, key string) {
 	}
 }
 
-// serve lets those who wait for what a write has filled try again, first come, first
-// served. What they do may fill other keys.
+// serve lets those who wait for what was filled try again, first come, first served. It may fill other keys.
 func (s *store) serve() {
 	for ; len(s.filled) > 0; s.filled = s.filled[1:] {
 		d, key := s.filled[0].db, s.filled[0].key
@@ -960,8 +956,7 @@ func matchOne(pattern string, c byte) (size int, ok bool) {
 	return 1, pattern[0] == c
 }
 
-// span turns the indexes of a range, inclusive and from the end when negative,
-// into the half-open 0 <= i <= j <= n.
+// span turns indexes, inclusive and from the end when negative, into the half-open 0 <= i <= j <= n.
 func span(start, stop int64, n int) (i, j int) {
 	size := int64(n)
 	if start < 0 {
@@ -980,47 +975,24 @@ func span(start, stop int64, n int) (i, j int) {
 // positions returns where s stands in a list: from the rank-th match on (from the end when negative), at most
 // limit of them, after looking at no more than most elements; 0 is no limit.
 func positions(l *list, s string, rank int64, limit, most int) (found []int) {
-	from, skip := front, rank-1
-	if rank < 0 {
-		from, skip = back, -rank-1
-	}
-	looked := 0
-	for i, e := range l.span(0, l.len(), from == back) {
-		if looked++; most > 0 && looked > most {
-			break
+	skip, looked := max(rank, -rank), 0
+	for i, e := range l.span(0, l.len(), rank < 0) {
+		if e == s {
+			if skip--; skip <= 0 {
+				found = append(found, i)
+			}
 		}
-		if e != s {
-			continue
-		}
-		if skip--; skip >= 0 {
-			continue
-		}
-		if found = append(found, i); limit > 0 && len(found) == limit {
+		if looked++; looked == most || limit > 0 && len(found) == limit {
 			break
 		}
 	}
 	return found
 }
 
-// drop removes up to most elements equal to s, beginning at one end, and returns how many it removed.
-func drop(l *list, s string, from end, most int) (removed int) {
-	kept := &list{}
-	for _, e := range l.span(0, l.len(), from == back) {
-		if e == s && removed < most {
-			removed++
-		} else {
-			kept.push(1-from, e)
-		}
-	}
-	*l = *kept
-	return removed
-}
-
 // commonRun is a piece of a common subsequence that stands in both strings in one run.
 type commonRun struct{ a, b, size int }
 
-// longestCommonSubsequence takes time and memory in the product of both lengths.
-// The runs come from the last to the first.
+// longestCommonSubsequence takes time and memory in the product of both lengths; the last run comes first.
 func longestCommonSubsequence(a, b string) (common string, runs []commonRun) {
 	width := len(b) + 1
 	best := make([]uint32, (len(a)+1)*width) // best[i*width+j]: for the first i and j bytes

@@ -215,26 +215,6 @@ func TestList(t *testing.T) {
 			q.cut(k, at, n-j)
 			q.cut(0, 0, i)
 			model = slices.Clone(model[i:j])
-		case kind == 19 && dice.IntN(20) == 0:
-			from, most := end(dice.IntN(2)), dice.IntN(n+1)
-			removed := 0
-			dropped := func(e string) bool {
-				if e != s || removed == most {
-					return false
-				}
-				removed++
-				return true
-			}
-			if from == back {
-				slices.Reverse(model)
-			}
-			model = slices.DeleteFunc(model, dropped)
-			if from == back {
-				slices.Reverse(model)
-			}
-			if got := drop(&q, s, from, most); got != removed {
-				t.Fatalf("dropped %d, want %d", got, removed)
-			}
 		}
 		if q.len() != len(model) {
 			t.Fatalf("%d elements, want %d", q.len(), len(model))
