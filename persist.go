@@ -283,20 +283,19 @@ func syncFolder(path string) error {
 // means that the file does not verify: it is left as it is.
 func (s *server) load() (keys int, err error) {
 	path := filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
-	f, err := os.Open(path)
+	s.saver.last.Store(s.started.Unix())
+	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		s.saver.last.Store(s.started.Unix())
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
-	if err := s.readDump(f); err != nil {
+	if err := s.decode(b); err != nil {
 		return 0, fmt.Errorf("cannot load %s: %w. It was left as it is; move it away to start without it",
 			path, err)
 	}
-	if info, err := f.Stat(); err == nil {
+	if info, err := os.Stat(path); err == nil {
 		s.saver.last.Store(info.ModTime().Unix())
 	}
 	for _, d := range s.store.dbs {
@@ -306,12 +305,20 @@ func (s *server) load() (keys int, err error) {
 	return keys, nil
 }
 
-func (s *server) readDump(f *os.File) error {
-	stream, count, err := verifyDump(f)
-	if err != nil {
-		return err
+// decode verifies a dump and puts it into the keyspace.
+func (s *server) decode(b []byte) error {
+	stream, ok := bytes.CutPrefix(b, []byte(dumpMagic))
+	switch size := len(b) - 4; {
+	case !ok:
+		return errors.New("it is no dump of this version of Redis Lite")
+	case len(stream) < trailerSize:
+		return errors.New("it was cut off")
+	case crc32.Checksum(b[:size], crcTable) != binary.LittleEndian.Uint32(b[size:]):
+		return errors.New("its checksum does not match, it is damaged")
 	}
-	dec, now := gob.NewDecoder(stream), s.store.clock.millis()
+	end := len(stream) - trailerSize
+	count := binary.LittleEndian.Uint64(stream[end:])
+	dec, now := gob.NewDecoder(bytes.NewReader(stream[:end])), s.store.clock.millis()
 	for n := uint64(0); ; n++ {
 		var rec record
 		err := dec.Decode(&rec)
@@ -330,36 +337,6 @@ func (s *server) readDump(f *os.File) error {
 			return err
 		}
 	}
-}
-
-// verifyDump checks the first line and the trailer. It returns the gob stream
-// between the two and the number of records that it must have.
-func verifyDump(f *os.File) (stream io.Reader, records uint64, err error) {
-	const start = int64(len(dumpMagic))
-	magic := make([]byte, start)
-	if _, err := io.ReadFull(f, magic); err != nil || string(magic) != dumpMagic {
-		return nil, 0, errors.New("it is no dump of this version of Redis Lite")
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
-	}
-	end := info.Size() - trailerSize
-	if end < start {
-		return nil, 0, errors.New("it was cut off")
-	}
-	crc, trailer := crc32.New(crcTable), make([]byte, trailerSize)
-	if _, err := io.Copy(crc, io.NewSectionReader(f, 0, end)); err != nil {
-		return nil, 0, err
-	}
-	if _, err := f.ReadAt(trailer, end); err != nil {
-		return nil, 0, err
-	}
-	crc.Write(trailer[:8])
-	if crc.Sum32() != binary.LittleEndian.Uint32(trailer[8:]) {
-		return nil, 0, errors.New("its checksum does not match, it is damaged")
-	}
-	return io.NewSectionReader(f, start, end-start), binary.LittleEndian.Uint64(trailer), nil
 }
 
 // --- saving by itself --------------------------------------------------------
