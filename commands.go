@@ -27,7 +27,7 @@ import (
 
 // A row holds each fact about a command once.
 type row struct {
-	usage   string // "GET key": the leading capitals are the name, LPOP|RPOP two; the rest gives arity and keys
+	usage   string // "GET key": the capitals are the name, LPOP|RPOP two; the rest gives arity and keys
 	summary string // one sentence, as COMMAND DOCS shows it
 	flags   flags
 	run     handler
@@ -102,9 +102,8 @@ var table = []group{
 		{"CLIENT GETNAME", "Returns the name of the connection.", session, cmdClientGetName},
 		{"CLIENT ID", "Returns the number of the connection.", session, cmdClientID},
 		{"CLIENT INFO", "Describes the connection.", session, cmdClientInfo},
-		{"CLIENT KILL ip:port|[ID client-id]|" + ofType + "|[USER username]|" +
-			"[ADDR ip:port]|[LADDR ip:port]|[SKIPME YES|NO] [...]",
-			"Disconnects clients.", control, cmdClientKill},
+		{"CLIENT KILL ip:port|[ID client-id]|" + ofType + "|[USER username]|[ADDR ip:port]|" +
+			"[LADDR ip:port]|[SKIPME YES|NO] [...]", "Disconnects clients.", control, cmdClientKill},
 		{"CLIENT LIST " + ofType + " [ID client-id [client-id ...]]",
 			"Describes the clients.", control, cmdClientList},
 		{"CLIENT NO-EVICT ON|OFF", "Accepts what has no effect here.", control, cmdClientNoEvict},
@@ -124,7 +123,7 @@ var table = []group{
 		{"COPY source destination [DB destination-db] [REPLACE]", "Copies a key.", grow, cmdCopy},
 		{"DEL key [key ...]", "Deletes keys.", write, cmdDel},
 		{"EXISTS|TOUCH key [key ...]", "Counts which of the keys exist.", fastRead, cmdExists},
-		{"EXPIRE|EXPIREAT|PEXPIRE|PEXPIREAT key time [NX|XX|GT|LT]", "Sets when a key will expire.", fastWrite, cmdExpire},
+		{"EXPIRE|EXPIREAT|PEXPIRE|PEXPIREAT key time [NX|XX|GT|LT]", "Sets an expiry.", fastWrite, cmdExpire},
 		{"KEYS pattern", "Returns the keys that match a pattern.", readonly, cmdKeys},
 		{"MOVE key db", "Moves a key to another database.", fastWrite, cmdMove},
 		{"PERSIST key", "Removes the deadline of a key.", fastWrite, cmdPersist},
@@ -168,8 +167,8 @@ var table = []group{
 		{"LMOVE source destination LEFT|RIGHT LEFT|RIGHT", "Moves an element.", grow, cmdLMove},
 		{"LMPOP" + ofKeys + " LEFT|RIGHT" + takes, "Takes from the first list.", write, cmdMPop[list]},
 		{"LPOP|RPOP key [count]", "Takes elements from one end.", fastWrite, cmdPop},
-		{"LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]", "Finds an element.", readonly, cmdLPos},
-		{"LPUSH|RPUSH|LPUSHX|RPUSHX key element [element ...]", "Adds elements at one end.", fastGrow, cmdPush},
+		{"LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]", "Finds places.", readonly, cmdLPos},
+		{"LPUSH|RPUSH|LPUSHX|RPUSHX key element [element ...]", "Adds elements.", fastGrow, cmdPush},
 		{"LRANGE key start stop", "Returns a range of a list.", readonly, cmdLRange},
 		{"LREM key count element", "Removes elements equal to one from a list.", write, cmdLRem},
 		{"LSET key index element", "Replaces an element by its index.", grow, cmdLSet},
@@ -195,7 +194,7 @@ var table = []group{
 		{"SADD key member [member ...]", "Adds members to a set.", fastGrow, cmdSAdd},
 		{"SCARD key", "Counts the members.", fastRead, length[set]},
 		{"SDIFF|SINTER|SUNION key [key ...]", "Combines sets.", readonly, cmdSetAlgebra},
-		{"SDIFFSTORE|SINTERSTORE|SUNIONSTORE destination key [key ...]", "Stores what SDIFF and its like return.", grow, cmdSetAlgebra},
+		{"SDIFFSTORE|SINTERSTORE|SUNIONSTORE destination key [key ...]", "Stores that.", grow, cmdSetAlgebra},
 		{"SINTERCARD" + ofKeys + " [LIMIT limit]", "Counts what SINTER returns.", readonly, cmdInterCard},
 		{"SISMEMBER key member", "Tells whether a set has a member.", fastRead, has[struct{}]},
 		{"SMEMBERS key", "Returns all members.", readonly, cmdSMembers},
@@ -208,7 +207,7 @@ var table = []group{
 	}},
 	{"sorted-set", 'z', []row{
 		{"BZMPOP timeout" + ofKeys + " MIN|MAX" + takes, "ZMPOP, or waits.", write | blocking, cmdMPop[zset]},
-		{"BZPOPMAX|BZPOPMIN key [key ...] timeout", "ZPOPMAX or ZPOPMIN, or waits.", fastWrite | waits, cmdBPop[zset]},
+		{"BZPOPMAX|BZPOPMIN key [key ...] timeout", "ZPOPMAX that waits.", fastWrite | waits, cmdBPop[zset]},
 		{"ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]", "Sets scores.",
 			fastGrow, cmdZAdd},
 		{"ZCARD key", "Counts the members.", fastRead, length[zset]},
@@ -218,7 +217,7 @@ var table = []group{
 		{"ZINCRBY key increment member", "Adds to the score of a member.", fastGrow, cmdZIncrBy},
 		{"ZINTER|ZUNION" + ofKeys + weights + withScore, "Combines sorted sets.", readonly, cmdScoreAlgebra},
 		{"ZINTERCARD" + ofKeys + " [LIMIT limit]", "Counts what ZINTER returns.", readonly, cmdInterCard},
-		{"ZINTERSTORE|ZUNIONSTORE destination" + ofKeys + weights, "Stores what ZINTER or ZUNION returns.", grow, cmdScoreAlgebra},
+		{"ZINTERSTORE|ZUNIONSTORE destination" + ofKeys + weights, "Stores that.", grow, cmdScoreAlgebra},
 		{"ZMPOP" + ofKeys + " MIN|MAX" + takes, "Takes from the first set.", write, cmdMPop[zset]},
 		{"ZMSCORE key member [member ...]", "Returns scores of members.", fastRead, lookAll(scoresOf)},
 		{"ZPOPMAX|ZPOPMIN key [count]", "Takes members from one end.", fastWrite, cmdZPop},
@@ -229,7 +228,7 @@ var table = []group{
 		{"ZRANGESTORE dst src min max" + cutBy, "Stores what ZRANGE returns.", grow, cmdZRange},
 		{"ZRANK|ZREVRANK key member", "Returns how many members are before it.", fastRead, cmdZRank},
 		{"ZREM key member [member ...]", "Removes members.", fastWrite, cmdZRem},
-		{"ZREMRANGEBYLEX|ZREMRANGEBYSCORE key min max", "Removes a range by name or score.", write, cmdZRemRange},
+		{"ZREMRANGEBYLEX|ZREMRANGEBYSCORE key min max", "Removes that range.", write, cmdZRemRange},
 		{"ZREMRANGEBYRANK key start stop", "Removes a range by rank.", write, cmdZRemRange},
 		{"ZREVRANGE key start stop" + withScore, "Returns a range, downwards.", readonly, cmdZRange},
 		{"ZREVRANGEBYLEX key max min" + limited, "Downwards by name.", readonly, cmdZRange},
@@ -238,9 +237,9 @@ var table = []group{
 		{"ZSCORE key member", "Returns the score of a member.", fastRead, cmdZScore},
 	}},
 	{"pubsub", 0, []row{
-		{"PSUBSCRIBE|SUBSCRIBE channel [channel ...]", "Listens to channels, or to patterns of them.", pubsub | session, cmdSubscribe},
-		{"PUBLISH channel message", "Sends a message to whoever listens.", pubsub | anytime | fast, cmdPublish},
-		{"PUBSUB CHANNELS [pattern]", "Names the channels with listeners.", pubsub | anytime, cmdPubsubChannels},
+		{"PSUBSCRIBE|SUBSCRIBE channel [channel ...]", "Subscribes.", pubsub | session, cmdSubscribe},
+		{"PUBLISH channel message", "Sends a message to listeners.", pubsub | anytime | fast, cmdPublish},
+		{"PUBSUB CHANNELS [pattern]", "Names channels with listeners.", pubsub | anytime, cmdPubsubChannels},
 		{"PUBSUB NUMPAT", "Counts the patterns that are listened to.", pubsub | anytime, cmdPubsubNumPat},
 		{"PUBSUB NUMSUB [channel [channel ...]]", "Counts the listeners.", pubsub | anytime, cmdPubsubNumSub},
 		{"PUNSUBSCRIBE|UNSUBSCRIBE [channel [channel ...]]", "Ends that.", pubsub | session, cmdUnsubscribe},
@@ -387,9 +386,9 @@ func lookup(words []string) (*command, replyError) {
 		return nil, unknownCommand(words)
 	}
 	if c.subs != nil && len(words) > 1 {
-		name := strings.ToUpper(c.name)
+		help := strings.ToUpper(c.name) + " HELP."
 		if c = named(c.subs, words[1]); c == nil {
-			return nil, replyError(fmt.Sprintf("ERR unknown subcommand '%.128s'. Try %s HELP.", words[1], name))
+			return nil, replyError(fmt.Sprintf("ERR unknown subcommand '%.128s'. Try %s", words[1], help))
 		}
 	}
 	if !c.takes(len(words)) {
@@ -404,11 +403,8 @@ func (c *command) takes(n int) bool { return n == c.arity || c.arity < 0 && n >=
 func unknownCommand(words []string) replyError {
 	const most = 128 // bytes of what the client sent that the error repeats
 	var args strings.Builder
-	for _, a := range words[1:] {
-		if args.Len() >= most {
-			break
-		}
-		fmt.Fprintf(&args, "'%.*s' ", most-args.Len(), a)
+	for i := 1; i < len(words) && args.Len() < most; i++ {
+		fmt.Fprintf(&args, "'%.*s' ", most-args.Len(), words[i])
 	}
 	return replyError(fmt.Sprintf("ERR unknown command '%.128s', with args beginning with: %s",
 		words[0], &args))
@@ -505,9 +501,6 @@ func (r *request) call(w *writer) {
 		began = r.store.clock.micros()
 	}
 	r.now, r.pos, r.edits = began/1000, r.cmd.named, r.edits[:0]
-	if r.ready == "" {
-		r.spy(began)
-	}
 	defer func() {
 		if thrown := recover(); thrown != nil {
 			e, ok := thrown.(replyError)
@@ -523,6 +516,9 @@ func (r *request) call(w *writer) {
 		r.clock = r.store.clock.micros()
 		r.cmd.calls.Add(1)
 		r.cmd.usec.Add(r.clock - began)
+		if r.ready == "" {
+			r.spy(began)
+		}
 		if r.active.Load() != r.now { // a look costs less than an atomic write
 			r.active.Store(r.now)
 		}
@@ -607,18 +603,12 @@ func toInt(s string) int64 {
 	return n
 }
 
-// count reads a number that must not be negative.
-func (r *request) count() int { return r.atLeast(0, "ERR value is out of range, must be positive") }
-
 // lastCount reads the count that may end a command; it is 1 when not given.
 func (r *request) lastCount() (count int, given bool) {
-	switch r.left() {
-	case 0:
+	if failIf(r.left() > 1, errSyntax); !r.more() {
 		return 1, false
-	case 1:
-		return r.count(), true
 	}
-	panic(errSyntax)
+	return r.atLeast(0, "ERR value is out of range, must be positive"), true
 }
 
 // atLeast reads a number that must not be less than low, else e is thrown, also when it is none.
@@ -837,7 +827,8 @@ func cmdReset(w *writer, r *request) {
 // authenticate checks a user and a password. There is one user, the default one.
 func (r *request) authenticate(user, password string) {
 	required := r.server.config.get("requirepass")
-	failIf(user != "default" || required != "" && password != required, "WRONGPASS invalid username-password pair or user is disabled.")
+	failIf(user != "default" || required != "" && password != required,
+		"WRONGPASS invalid username-password pair or user is disabled.")
 	r.in.guest = false
 }
 
@@ -909,7 +900,8 @@ func cmdClientSetInfo(w *writer, r *request) {
 	option, v := r.next(), r.next()
 	i := slices.Index([]string{"lib-name", "lib-ver"}, strings.ToLower(option))
 	failIf(i < 0, "ERR Unrecognized option '%s'", option)
-	failIf(!isLabel(v), "ERR %s cannot contain spaces, newlines or special characters.", strings.ToLower(option))
+	failIf(!isLabel(v),
+		"ERR %s cannot contain spaces, newlines or special characters.", strings.ToLower(option))
 	r.setShared(func() { r.lib[i] = v })
 	w.ok()
 }
@@ -950,7 +942,8 @@ type clientFilter struct {
 }
 
 func (f *clientFilter) allows(c *conn) bool {
-	return (f.ids == nil || slices.Contains(f.ids, c.id)) && (f.kind == "" || f.kind == c.kind()) &&
+	kind := [...]string{"normal", "pubsub"}[min(c.subscriptions(), 1)]
+	return (f.ids == nil || slices.Contains(f.ids, c.id)) && (f.kind == "" || f.kind == kind) &&
 		(f.addr == "" || f.addr == c.RemoteAddr().String()) &&
 		(f.laddr == "" || f.laddr == c.LocalAddr().String())
 }
@@ -1002,8 +995,13 @@ func cmdClientKill(w *writer, r *request) {
 }
 
 func cmdClientUnblock(w *writer, r *request) {
-	id, reply := r.int(), func(c *conn) { c.out.nullArray() }
-	if r.more() && r.oneOf("TIMEOUT", "ERROR") == 1 {
+	id, reason := r.int(), "TIMEOUT"
+	if r.more() {
+		reason = r.option()
+	}
+	failIf(reason != "TIMEOUT" && reason != "ERROR", "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+	reply := func(c *conn) { c.out.nullArray() }
+	if reason == "ERROR" {
 		reply = func(c *conn) { c.out.err("UNBLOCKED client unblocked via CLIENT UNBLOCK") }
 	}
 	done := false
@@ -1441,7 +1439,8 @@ func cmdIncr(w *writer, r *request) {
 
 // plus adds, or throws.
 func plus(n, by int64) int64 {
-	failIf(by > 0 && n > math.MaxInt64-by || by < 0 && n < math.MinInt64-by, "ERR increment or decrement would overflow")
+	overflows := by > 0 && n > math.MaxInt64-by || by < 0 && n < math.MinInt64-by
+	failIf(overflows, "ERR increment or decrement would overflow")
 	return n + by
 }
 
@@ -1621,9 +1620,9 @@ func cmdBPop[T any, P pointer[T]](w *writer, r *request) {
 func (r *request) timeout() time.Duration {
 	seconds, ok := parseDouble(r.next())
 	failIf(!ok, "ERR timeout is not a float or out of range")
-	failIf(seconds < 0, "ERR timeout is negative")
-	failIf(seconds > math.MaxInt64/1000-float64(r.now)/1000, "ERR timeout is out of range")
-	return time.Duration(min(math.Ceil(seconds*1000), float64(math.MaxInt64/time.Millisecond)-1)) * time.Millisecond
+	ms := math.Ceil(seconds * 1000)
+	failIf(ms < 0 || ms >= 1<<63, "ERR timeout is negative") // which is what C makes of the largest
+	return time.Duration(min(int64(ms), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 }
 
 // block makes the client wait until one of the keys is filled and the command can be
@@ -1772,8 +1771,8 @@ func cmdLPos(w *writer, r *request) {
 	r.options("RANK", func() {
 		rank = r.int()
 		failIf(rank == math.MinInt64, errCountRange)
-		failIf(rank == 0, "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... "+
-			"or use negative to start from the end of the list")
+		failIf(rank == 0, "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second "+
+			"... or use negative to start from the end of the list")
 	}, "COUNT", func() { count = r.atLeast(0, "ERR COUNT can't be negative") },
 		"MAXLEN", func() { most = r.atLeast(0, "ERR MAXLEN can't be negative") })
 	found := positions(read[list](r, key), s, rank, max(count, -count), most)
@@ -1969,9 +1968,10 @@ type view[V any] struct {
 var (
 	fieldsOf  = view[string]{read[hash], (*writer).place, "WITHVALUES"}
 	membersOf = view[struct{}]{read[set], func(w *writer, v *struct{}) { w.bit(v != nil) }, ""}
-	scoresOf  = view[float64]{func(r *request, key string) *dict[float64] { return &read[zset](r, key).scores },
-		putScore, "WITHSCORES"}
+	scoresOf  = view[float64]{scoresAt, putScore, "WITHSCORES"}
 )
+
+func scoresAt(r *request, key string) *dict[float64] { return &read[zset](r, key).scores }
 
 func putScore(w *writer, v *float64) {
 	if v != nil {
@@ -2145,7 +2145,7 @@ func (r *request) destination() *string {
 	return &key
 }
 
-// replace gives key a new container and no deadline, and replies with its length; an empty one deletes the key.
+// replace gives key a new container and no deadline, and replies with its length; one of 0 deletes the key.
 func (r *request) replace(w *writer, key string, c container) {
 	existed := r.find(key) != nil
 	r.db.remove(key)
@@ -2338,7 +2338,8 @@ func lexBorder(s string, upper bool) border {
 
 // cmdZRange is all ranges of members; ZRANGE and ZRANGESTORE have options for what the names of others say.
 func cmdZRange(w *writer, r *request) {
-	dest, by, reverse, known := r.destination(), r.cmd.order(), strings.Contains(r.cmd.name, "rev"), []any(nil)
+	dest, by, known := r.destination(), r.cmd.order(), []any(nil)
+	reverse := strings.Contains(r.cmd.name, "rev")
 	key, first, last := r.next(), r.next(), r.next()
 	withScores, offset, count := false, int64(0), int64(-1)
 	if strings.Contains(r.cmd.usage, "REV]") {
@@ -2466,12 +2467,12 @@ func cmdUnsubscribe(w *writer, r *request) {
 func cmdPublish(w *writer, r *request) { w.int(r.server.publish(r.next(), r.next())) }
 
 func cmdPubsubChannels(w *writer, r *request) {
-	pattern := "*"
+	pattern, found := "*", []string{}
+	failIf(r.left() > 1,
+		"ERR unknown subcommand or wrong number of arguments for '%s'. Try PUBSUB HELP.", r.words[1])
 	if r.more() {
 		pattern = r.next()
 	}
-	r.end()
-	var found []string
 	r.setShared(func() {
 		for channel := range r.server.topics[channels] {
 			if match(pattern, channel) {
@@ -2666,13 +2667,12 @@ func cmdConfigSet(w *writer, r *request) {
 
 func cmdConfigResetStat(w *writer, r *request) {
 	s := r.server
-	for _, n := range []*atomic.Int64{&s.hits, &s.misses, &s.accepted, &s.refused, &s.store.expired} {
-		n.Store(0)
-	}
+	counters := []*atomic.Int64{&s.hits, &s.misses, &s.accepted, &s.refused, &s.store.expired}
 	for _, c := range allCommands() {
-		for _, n := range []*atomic.Int64{&c.calls, &c.usec, &c.fails, &c.turns} {
-			n.Store(0)
-		}
+		counters = append(counters, &c.calls, &c.usec, &c.fails, &c.turns)
+	}
+	for _, n := range counters {
+		n.Store(0)
 	}
 	w.ok()
 }
@@ -2715,6 +2715,7 @@ func (r *request) info() []section {
 		blocked += oneIf(c.blocked.Load())
 	}
 	heap, total := memoryUse()
+	megabytes := func(n uint64) string { return fmt.Sprintf("%.2fM", float64(n)/(1<<20)) }
 	status, running, current := "ok", 0, int64(-1)
 	if saves.failing.Load() {
 		status = "err"
@@ -2739,24 +2740,23 @@ func (r *request) info() []section {
 	}
 	return []section{
 		{"Server", fields{"redis_version", redisVersion, "redis_lite_version", liteVersion,
-			"redis_mode", "standalone", "os", runtime.GOOS + " " + runtime.GOARCH, "arch_bits", strconv.IntSize,
-			"go_version", runtime.Version(), "process_id", os.Getpid(), "run_id", s.runID, "tcp_port", port,
-			"server_time_usec", r.store.clock.micros(), "uptime_in_seconds", up, "uptime_in_days", up / (24 * 3600),
-			"hz", int64(time.Second / samplerPause)}},
+			"run_id", s.runID, "redis_mode", "standalone", "os", runtime.GOOS + " " + runtime.GOARCH,
+			"tcp_port", port, "arch_bits", strconv.IntSize, "go_version", runtime.Version(),
+			"process_id", os.Getpid(), "server_time_usec", r.store.clock.micros(), "uptime_in_seconds", up,
+			"uptime_in_days", up / 86400, "hz", int64(time.Second / samplerPause)}},
 		{"Clients", fields{"connected_clients", len(clients), "maxclients", s.config.get("maxclients"),
 			"blocked_clients", blocked}},
-		{"Memory", fields{"used_memory", heap, "used_memory_human", humanBytes(heap), "used_memory_rss", total,
-			"used_memory_rss_human", humanBytes(total), "maxmemory", 0, "maxmemory_human", "0B",
+		{"Memory", fields{"used_memory", heap, "used_memory_human", megabytes(heap), "used_memory_rss", total,
+			"used_memory_rss_human", megabytes(total), "maxmemory", 0, "maxmemory_human", "0B",
 			"maxmemory_policy", "noeviction", "mem_allocator", runtime.Version()}},
-		{"Persistence", fields{"loading", 0, "rdb_changes_since_last_save", r.store.changes,
+		{"Persistence", fields{"loading", 0, "rdb_changes_since_last_save", r.store.changes, "aof_enabled", 0,
 			"rdb_bgsave_in_progress", running, "rdb_last_save_time", saves.last.Load(),
 			"rdb_last_bgsave_status", status, "rdb_last_bgsave_time_sec", saves.seconds.Load(),
-			"rdb_current_bgsave_time_sec", current, "rdb_saves", saves.saves.Load(),
-			"rdb_last_load_keys_expired", saves.expired, "rdb_last_load_keys_loaded", saves.loaded,
-			"aof_enabled", 0}},
-		{"Stats", fields{"total_connections_received", s.accepted.Load(), "total_commands_processed", totalCalls(),
-			"instantaneous_ops_per_sec", s.speed.Load(), "rejected_connections", s.refused.Load(),
-			"expired_keys", s.store.expired.Load(), "evicted_keys", 0,
+			"rdb_current_bgsave_time_sec", current, "rdb_last_load_keys_expired", saves.expired,
+			"rdb_last_load_keys_loaded", saves.loaded, "rdb_saves", saves.saves.Load()}},
+		{"Stats", fields{"total_connections_received", s.accepted.Load(), "evicted_keys", 0,
+			"total_commands_processed", totalCalls(), "instantaneous_ops_per_sec", s.speed.Load(),
+			"rejected_connections", s.refused.Load(), "expired_keys", s.store.expired.Load(),
 			"keyspace_hits", s.hits.Load(), "keyspace_misses", s.misses.Load()}},
 		{"Replication", fields{"role", "master", "connected_slaves", 0}},
 		{"Cluster", fields{"cluster_enabled", 0}},
@@ -2774,18 +2774,6 @@ func memoryUse() (heap, total uint64) {
 	metrics.Read(use[:])
 	heap, total = use[0].Value.Uint64(), use[1].Value.Uint64()-use[2].Value.Uint64()
 	return heap - uint64(len(ballast)), total - uint64(len(ballast))
-}
-
-// humanBytes prints bytes as Redis does: 941.23K.
-func humanBytes(n uint64) string {
-	f, unit := float64(n), 0
-	for f >= 1024 && unit < len("KMGTP") {
-		f, unit = f/1024, unit+1
-	}
-	if unit == 0 {
-		return fmt.Sprintf("%dB", n)
-	}
-	return fmt.Sprintf("%.2f%c", f, "BKMGTP"[unit])
 }
 
 // totalCalls returns how many commands have run.

@@ -46,14 +46,16 @@ const (
 func main() {
 	tune()
 	s := newServer()
-	if err := s.config.parseFlags(os.Args[1:]); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			os.Exit(0)
-		}
-		fatal(err)
+	err := s.config.parseFlags(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
 	}
-	if err := s.start(); err != nil {
-		fatal(err)
+	if err == nil {
+		err = s.start()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "redis-lite:", err)
+		os.Exit(1)
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -83,11 +85,6 @@ func tune() {
 
 var ballast []byte
 
-func fatal(err error) {
-	fmt.Fprintln(os.Stderr, "redis-lite:", err)
-	os.Exit(1)
-}
-
 // --- configuration -----------------------------------------------------------
 
 // A setting is one thing that can be configured: with a flag of the same name at the start, and with CONFIG
@@ -103,12 +100,12 @@ var settings = []setting{
 	{"port", "6379", "TCP port; 0 takes any that is free", number(0, 65535), "immutable"},
 	{"dir", ".", "folder of the dump", folder, "protected"},
 	{"dbfilename", "dump.gob", "file name of the dump", fileName, "protected"},
-	{"save", "3600 1 300 100 60 10000", "when to save by itself: seconds and changes; \"\" is never", savePoints, ""},
+	{"save", "3600 1 300 100 60 10000", "seconds and changes after which to save", savePoints, ""},
 	{"requirepass", "", "password that clients must give", anyText, ""},
 	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), ""},
 	{"timeout", "0", "seconds that a client may be idle; 0 is for ever", number(0, 1<<31-1), ""},
-	{"loglevel", "notice", "debug, verbose, notice or warning", oneOf("debug", "verbose", "notice", "warning"), ""},
-	{"enable-debug-command", "no", "who may use DEBUG: no, local or yes", oneOf("no", "yes", "local"), "immutable"},
+	{"loglevel", "notice", "what to log", oneOf("debug", "verbose", "notice", "warning"), ""},
+	{"enable-debug-command", "no", "who may use DEBUG", oneOf("no", "yes", "local"), "immutable"},
 	{"databases", strconv.Itoa(databases), "", number(databases, databases), "immutable"},
 	{"appendonly", "no", "", oneOf("no"), "immutable"},
 	{"maxmemory", "0", "", number(0, 0), "immutable"},
@@ -146,12 +143,8 @@ func oneOf(words ...string) func(string) (string, error) {
 
 func folder(v string) (string, error) {
 	v, err := filepath.Abs(v)
-	info, statErr := os.Stat(v)
-	switch err = cmp.Or(err, statErr); {
-	case errors.Is(err, os.ErrNotExist):
-		return "", errors.New("No such file or directory")
-	case err == nil && !info.IsDir():
-		return "", errors.New("Not a directory")
+	if err == nil {
+		_, err = os.ReadDir(v)
 	}
 	return v, err
 }
@@ -620,7 +613,8 @@ func (c *conn) mayRun(cmd *command) replyError {
 func (c *conn) queueing() bool { return c.queued >= 0 }
 
 // whileSubscribed are the commands of subscribers in RESP 2, which cannot tell messages from replies.
-var whileSubscribed = []string{"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"}
+var whileSubscribed = []string{"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping",
+	"quit", "reset"}
 
 // run runs the command under the lock that its row names. Commands take the store's lock nowhere else.
 func (r *request) run(w *writer) {
@@ -966,14 +960,6 @@ func (s *server) allClients() []*conn {
 	return slices.SortedFunc(maps.Values(s.clients), func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 }
 
-// kind is the TYPE of CLIENT LIST.
-func (c *conn) kind() string {
-	if c.subscriptions() > 0 {
-		return "pubsub"
-	}
-	return "normal"
-}
-
 // describe returns the line of a client in CLIENT LIST at now, in Unix ms.
 func (c *conn) describe(now int64) string {
 	c.server.mu.Lock()
@@ -995,9 +981,9 @@ func (c *conn) describe(now int64) string {
 	owed := len(c.outbox.owed)
 	c.outbox.mu.Unlock()
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=%d "+
-		"sub=%d psub=%d ssub=0 multi=%d qbuf=0 qbuf-free=%d argv-mem=0 multi-mem=0 rbs=%d rbp=0 obl=0 oll=%d "+
-		"omem=%d tot-mem=%d events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
+		"sub=%d psub=%d ssub=0 multi=%d qbuf=0 qbuf-free=%d argv-mem=0 multi-mem=0 rbs=%d rbp=0 obl=0 "+
+		"oll=%d omem=%d tot-mem=%d events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
 		c.id, c.RemoteAddr(), c.LocalAddr(), c.name, (now-c.created)/1000, (now-c.active.Load())/1000,
-		cmp.Or(flags, "N"), c.db.id, len(c.topics[0]), len(c.topics[1]), c.queued, bufferSize, outputKept, min(owed, 1), owed, bufferSize+owed,
-		last, c.speaking, c.lib[0], c.lib[1])
+		cmp.Or(flags, "N"), c.db.id, len(c.topics[0]), len(c.topics[1]), c.queued, bufferSize, outputKept,
+		min(owed, 1), owed, bufferSize+owed, last, c.speaking, c.lib[0], c.lib[1])
 }

@@ -208,7 +208,14 @@ func (s *server) saveNow() error {
 	began := time.Now()
 	s.saver.tried.Store(began.Unix())
 	var b bytes.Buffer
-	changes, err := s.store.encode(&b)
+	b.WriteString(dumpMagic)
+	enc, n := gob.NewEncoder(&b), uint64(0)
+	changes, err := s.store.snapshot(func(rec record) error {
+		n++
+		return enc.Encode(rec)
+	})
+	b.Write(binary.LittleEndian.AppendUint64(nil, n))
+	b.Write(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b.Bytes(), crcTable)))
 	path := filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
 	if err == nil {
 		err = writeFile(path, b.Bytes())
@@ -226,22 +233,6 @@ func (s *server) saveNow() error {
 	took := time.Since(began).Round(time.Millisecond)
 	slog.Info("DB saved on disk", "path", path, "bytes", b.Len(), "took", took)
 	return nil
-}
-
-// encode writes the dump into b, and returns the changes that it has in it since the last.
-func (s *store) encode(b *bytes.Buffer) (changes int64, err error) {
-	b.WriteString(dumpMagic)
-	enc, n := gob.NewEncoder(b), uint64(0)
-	changes, err = s.snapshot(func(rec record) error {
-		n++
-		return enc.Encode(rec)
-	})
-	if err != nil {
-		return 0, err
-	}
-	b.Write(binary.LittleEndian.AppendUint64(nil, n))
-	b.Write(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b.Bytes(), crcTable)))
-	return changes, nil
 }
 
 // writeFile puts b under path so that a crash leaves the old file or the new one.

@@ -217,7 +217,7 @@ func (d *dict[V]) scan(cursor uint64, count int, visit func(key string, v *V)) u
 // --- chunked: elements in an order --------------------------------------------
 
 // A chunked keeps elements in order, cut into chunks: any place is found by adding up their lengths, and
-// adding or removing an element moves no more than a part of one. It is a list, and the order of a sorted set.
+// adding or removing an element moves no more than part of one. It is a list, and the order of a sorted set.
 type chunked[E any] struct {
 	chunks [][]E // none is empty
 	n      int
@@ -301,8 +301,11 @@ func (s *chunked[E]) cut(k, at, count int) {
 		k--
 	}
 	s.chunks = slices.Delete(s.chunks, first, max(first, k))
-	if i := first - 1; i >= 0 && first < len(s.chunks) && len(s.chunks[i])+len(s.chunks[first]) < chunkSize/2 {
-		s.chunks[i] = append(s.chunks[i], s.chunks[first]...)
+	if first == 0 || first == len(s.chunks) {
+		return
+	}
+	if before := s.chunks[first-1]; len(before)+len(s.chunks[first]) < chunkSize/2 {
+		s.chunks[first-1] = append(before, s.chunks[first]...)
 		s.chunks = slices.Delete(s.chunks, first, first+1)
 	}
 }
@@ -347,9 +350,8 @@ func (s *chunked[E]) clone() container { return &chunked[E]{clonePages(s.chunks)
 
 // --- sorted sets --------------------------------------------------------------
 
-// A zset is a sorted set: the score of each member, and the members in the order of their scores, those of one
-// score in that of their bytes. Finding is a binary search. A skip list does the same with more code and a
-// pointer to follow at each step.
+// A zset is a sorted set: the score of each member, and the members by score, those of one score by bytes.
+// Finding is a binary search. A skip list does the same with more code and a pointer to follow at each step.
 type zset struct {
 	scores dict[float64]
 	order  chunked[scored]

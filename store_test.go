@@ -750,6 +750,20 @@ const idleWrites = `
 	LMPOP 2 nothing none LEFT
 	LMPOP 1 list LEFT COUNT 0
 	LMPOP 2 nothing string LEFT
+	BLPOP string 0
+	BLPOP list nan
+	BRPOP string 0
+	BRPOP list -1
+	BLMPOP 0 1 string LEFT
+	BLMPOP 0 1 list LEFT COUNT 0
+	BLMOVE string list LEFT LEFT 0
+	BLMOVE list string LEFT LEFT 0
+	BRPOPLPUSH string list 0
+	BRPOPLPUSH list string 0
+	BZPOPMIN string 0
+	BZPOPMAX list 0
+	BZMPOP 0 1 string MIN
+	BZMPOP 0 1 zset MIN COUNT 0
 	LMOVE nothing list LEFT LEFT
 	LMOVE list string LEFT LEFT
 	LMOVE list none LEFT DOWN
