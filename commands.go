@@ -1000,9 +1000,9 @@ func cmdClientUnblock(w *writer, r *request) {
 		reason = r.option()
 	}
 	failIf(reason != "TIMEOUT" && reason != "ERROR", "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-	reply := func(c *conn) { c.out.nullArray() }
+	reply := func(c *conn) { c.late.nullArray() }
 	if reason == "ERROR" {
-		reply = func(c *conn) { c.out.err("UNBLOCKED client unblocked via CLIENT UNBLOCK") }
+		reply = func(c *conn) { c.late.err("UNBLOCKED client unblocked via CLIENT UNBLOCK") }
 	}
 	done := false
 	for _, c := range r.server.allClients() {
@@ -1634,13 +1634,13 @@ func (r *request) block(keys []string, timeout time.Duration, none func()) {
 		none()
 	default:
 		c := r.conn
-		c.patience = timeout
+		c.patience, c.late.resp3 = timeout, c.out.resp3
 		c.blocked.Store(true)
 		c.waiter = r.db.wait(keys, func(key string) bool {
 			c.req.ready = key
-			c.req.call(&c.out)
+			c.req.call(&c.late)
 			c.req.ready = ""
-			return len(c.out.buf) > 0
+			return len(c.late.buf) > 0
 		})
 	}
 }

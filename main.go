@@ -427,6 +427,7 @@ type conn struct {
 	waiter   *waiter       // while a command blocks, and
 	patience time.Duration // for how long at most, 0 for ever
 	blocked  atomic.Bool
+	late     writer // its reply, by whoever serves it under the store's lock
 
 	queue   []queued // the commands between MULTI and EXEC
 	aborted bool     // one of them was refused
@@ -507,7 +508,7 @@ func (c *conn) serve() {
 // wait for the client is the moment to send everything we owe it: a pipeline of
 // commands costs one write, and no reply waits for the rest of a next command.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.waiter == nil && len(c.out.buf) > 0 { // else the out is not ours
+	if len(c.out.buf) > 0 {
 		if err := c.flush(); err != nil {
 			return 0, err
 		}
@@ -788,8 +789,7 @@ func (o *outbox) drain() {
 
 // --- blocking ----------------------------------------------------------------
 
-// park waits until the command that blocks is served: whoever fills a key runs it
-// again, and writes to c.out, which belongs to the holder of the store's lock meanwhile.
+// park waits until the command that blocks is served: whoever fills a key runs it again.
 func (c *conn) park() {
 	c.flush()
 	var late <-chan time.Time
@@ -804,7 +804,7 @@ func (c *conn) park() {
 	case <-c.waiter.done:
 	case <-late:
 		c.store.Lock()
-		c.unblock(func(c *conn) { c.out.nullArray() })
+		c.unblock(func(c *conn) { c.late.nullArray() })
 		c.store.Unlock()
 	}
 	c.SetReadDeadline(time.Unix(1, 0)) // ends the watch
@@ -816,6 +816,8 @@ func (c *conn) park() {
 	c.store.Lock() // CLIENT UNBLOCK looks at it
 	c.waiter = nil
 	c.store.Unlock()
+	c.out.buf = append(c.out.buf, c.late.buf...)
+	c.late.buf = nil
 }
 
 // watch reads on while a command blocks, to learn when the client hangs up. What
