@@ -1000,15 +1000,12 @@ func cmdClientUnblock(w *writer, r *request) {
 		reason = r.option()
 	}
 	failIf(reason != "TIMEOUT" && reason != "ERROR", "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-	reply := func(c *conn) { c.late.nullArray() }
+	reply := (*writer).nullArray
 	if reason == "ERROR" {
-		reply = func(c *conn) { c.late.err("UNBLOCKED client unblocked via CLIENT UNBLOCK") }
+		reply = func(w *writer) { w.err("UNBLOCKED client unblocked via CLIENT UNBLOCK") }
 	}
-	done := false
-	for _, c := range r.server.allClients() {
-		done = done || c.id == id && c.unblock(reply)
-	}
-	w.bit(done)
+	waits := func(c *conn) bool { return c.id == id && c.unblock(reply) }
+	w.bit(slices.ContainsFunc(r.server.allClients(), waits))
 }
 
 // --- generic -----------------------------------------------------------------
@@ -2462,6 +2459,7 @@ func cmdUnsubscribe(w *writer, r *request) {
 		r.setShared(func() { r.unsubscribe(kind, topic) })
 		r.tell(w, &topic)
 	}
+	r.handOver()
 }
 
 func cmdPublish(w *writer, r *request) { w.int(r.server.publish(r.next(), r.next())) }
@@ -2483,9 +2481,7 @@ func cmdPubsubChannels(w *writer, r *request) {
 	w.bulks(found)
 }
 
-func cmdPubsubNumPat(w *writer, r *request) {
-	r.setShared(func() { w.int(len(r.server.topics[patterns])) })
-}
+func cmdPubsubNumPat(w *writer, r *request) { r.setShared(func() { w.int(len(r.server.topics[patterns])) }) }
 
 func cmdPubsubNumSub(w *writer, r *request) {
 	w.array(2 * r.left())

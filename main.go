@@ -640,7 +640,7 @@ func (c *conn) setShared(change func()) {
 
 // mute takes back what the command just wrote, as CLIENT REPLY asked.
 func (c *conn) mute(mark int) {
-	c.out.buf = c.out.buf[:mark]
+	c.out.buf = c.out.buf[:min(mark, len(c.out.buf))]
 	switch c.replies {
 	case replySkipNext:
 		c.replies = replySkip
@@ -744,14 +744,13 @@ func (c *conn) post(message []byte) {
 	}
 }
 
-// handOver leaves the replies so far to the outbox, so that messages come behind them.
+// handOver leaves the replies so far to the outbox, so that messages come behind them. What tells of
+// subscriptions is a message too: CLIENT REPLY does not silence it.
 func (c *conn) handOver() {
 	c.outbox.mu.Lock()
-	defer c.outbox.mu.Unlock()
-	if c.replies == replyOn {
-		c.owe(c.out.buf)
-		c.out.buf = c.out.buf[:0]
-	}
+	c.owe(c.out.buf)
+	c.out.buf = c.out.buf[:0]
+	c.outbox.mu.Unlock()
 }
 
 // deliver sends what the outbox owes until it owes nothing.
@@ -804,7 +803,7 @@ func (c *conn) park() {
 	case <-c.waiter.done:
 	case <-late:
 		c.store.Lock()
-		c.unblock(func(c *conn) { c.late.nullArray() })
+		c.unblock((*writer).nullArray)
 		c.store.Unlock()
 	}
 	c.SetReadDeadline(time.Unix(1, 0)) // ends the watch
@@ -833,18 +832,18 @@ func (c *conn) watch() {
 			return
 		}
 		c.store.Lock()
-		c.unblock(func(c *conn) { c.closing = true })
+		c.closing = c.unblock(func(*writer) {})
 		c.store.Unlock()
 		return
 	}
 }
 
-// unblock ends the waiting of a client, if it waits, after reply has told it why. The store is locked.
-func (c *conn) unblock(reply func(c *conn)) bool {
+// unblock ends the waiting of a client, if it waits, with a reply that tells it why. The store is locked.
+func (c *conn) unblock(reply func(w *writer)) bool {
 	if c.waiter == nil || c.waiter.keys == nil {
 		return false
 	}
-	reply(c)
+	reply(&c.late)
 	return c.waiter.leave()
 }
 
