@@ -2481,7 +2481,9 @@ func cmdPubsubChannels(w *writer, r *request) {
 	w.bulks(found)
 }
 
-func cmdPubsubNumPat(w *writer, r *request) { r.setShared(func() { w.int(len(r.server.topics[patterns])) }) }
+func cmdPubsubNumPat(w *writer, r *request) {
+	r.setShared(func() { w.int(len(r.server.topics[patterns])) })
+}
 
 func cmdPubsubNumSub(w *writer, r *request) {
 	w.array(2 * r.left())
@@ -2564,10 +2566,7 @@ func cmdTime(w *writer, r *request) {
 
 // cmdFlush is FLUSHDB and FLUSHALL. ASYNC and SYNC make no difference: it takes no time.
 func cmdFlush(w *writer, r *request) {
-	if r.more() {
-		r.oneOf("ASYNC", "SYNC")
-	}
-	r.end()
+	r.options("ASYNC", r.end, "SYNC", r.end)
 	for _, d := range r.store.dbs {
 		if d == r.db || r.cmd.name == "flushall" {
 			r.store.changes += int64(d.keys.len()) + 1
@@ -2598,10 +2597,7 @@ func cmdSave(w *writer, r *request) {
 }
 
 func cmdBGSave(w *writer, r *request) {
-	if r.more() {
-		r.oneOf("SCHEDULE")
-	}
-	r.end()
+	r.options("SCHEDULE", r.end)
 	r.saved(r.server.saveInBackground())
 	w.simple("Background saving started")
 }

@@ -1056,6 +1056,61 @@ func TestEveryCommandHasAConversation(t *testing.T) {
 	}
 }
 
+// What the README says of the code must be true: its list of commands, the lines of Go that it quotes, and
+// in which file it finds what.
+func TestReadme(t *testing.T) {
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, source := string(b), make(map[string]string)
+	for _, name := range []string{"main.go", "resp.go", "store.go", "commands.go", "persist.go"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source[name] = string(b)
+	}
+	var list strings.Builder
+	for _, g := range table {
+		var names []string
+		for _, c := range allCommands() {
+			if c.group.name == g.name && c.run != nil {
+				names = append(names, strings.ToUpper(strings.ReplaceAll(c.name, "|", " ")))
+			}
+		}
+		fmt.Fprintf(&list, "- %s: %s\n", g.name, strings.Join(names, ", "))
+	}
+	if !strings.Contains(readme, "<!-- commands -->\n"+list.String()+"<!-- /commands -->") {
+		t.Errorf("the commands are:\n%s", &list)
+	}
+	all := strings.Join(slices.Collect(maps.Values(source)), "")
+	for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(readme, -1) {
+		for line := range strings.Lines(block[1]) {
+			if !strings.Contains(all, line) {
+				t.Errorf("no file has %s", line)
+			}
+		}
+	}
+	places := regexp.MustCompile("((?:`[a-z][\\w.]*`,? (?:and )?)+)\\(?(\\w+\\.go)")
+	found := places.FindAllStringSubmatch(strings.ReplaceAll(readme, "\n", " "), -1)
+	for _, place := range found {
+		for _, name := range regexp.MustCompile("[a-z][\\w.]*[\\w]`").FindAllString(place[1], -1) {
+			receiver, method, isMethod := strings.Cut(strings.Trim(name, "`"), ".")
+			pattern := `(?m)^(func|type|var|const) ` + receiver + `\b|^\t` + receiver + ` +=`
+			if isMethod {
+				pattern = `(?m)^func \(\w+ \*?` + receiver + `(\[\w\])?\) ` + method + `\b`
+			}
+			if !regexp.MustCompile(pattern).MatchString(source[place[2]]) {
+				t.Errorf("%s has no %s", place[2], name)
+			}
+		}
+	}
+	if len(found) < 20 {
+		t.Errorf("only %d places were found", len(found))
+	}
+}
+
 // --- conversations -----------------------------------------------------------
 
 // A conversation is a text that says what clients send and what the server must
