@@ -732,11 +732,16 @@ func (r *request) editString(key string) *buffer {
 	return edit[buffer](r, key)
 }
 
-// setString gives key a string in place of anything, without a deadline.
-func (r *request) setString(key, s, event string) {
-	r.db.expires.remove(key)
-	r.db.set(key, s, nil, r.now)
+// setString gives key a string in place of anything, and a deadline if that is not 0.
+func (r *request) setString(key, s, event string, deadline int64) {
+	r.put(key, item{text: s, deadline: deadline})
 	r.changed(key, event, 1)
+}
+
+// put gives key an item that was accessed now, in place of any other.
+func (r *request) put(key string, it item) {
+	it.access = uint32(r.now / 1000)
+	r.db.put(key, it)
 }
 
 // changed ends every write: it stores or removes a container that was edited, counts the n changes for the
@@ -757,7 +762,7 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 			d.remove(key)
 			e.stored, gone = false, true
 		case !e.stored:
-			d.set(key, "", e.object, r.now)
+			d.put(key, item{object: e.object, access: uint32(r.now / 1000)})
 			e.stored = true
 		}
 	}
@@ -1064,36 +1069,40 @@ func cmdExpire(w *writer, r *request) {
 	failIf(nx && (xx || gt || lt), "ERR NX and XX, GT or LT options at the same time are not compatible")
 	failIf(gt && lt, "ERR GT and LT options at the same time are not compatible")
 	at := r.deadline(toInt(when), r.cmd.name)
-	exists, old := r.find(key) != nil, r.db.expires.get(key) // nil: never, which is later than any time
-	sets := exists && !(nx && old != nil || xx && old == nil ||
-		gt && (old == nil || at <= *old) || lt && old != nil && at >= *old)
+	it := r.find(key)
+	if it == nil {
+		w.int(0)
+		return
+	}
+	old := it.deadline // 0: never, which is later than any time
+	sets := !(nx && old != 0 || xx && old == 0 || gt && (old == 0 || at <= old) || lt && old != 0 && at >= old)
 	if sets {
-		r.expireAt(key, at)
+		r.expireAt(key, *it, at)
 	}
 	w.bit(sets)
 }
 
-// expireAt gives a key that is there a deadline in Unix ms; one in the past deletes it.
-func (r *request) expireAt(key string, at int64) {
+// expireAt gives a key, whose item is it, a deadline in Unix ms; one in the past deletes the key.
+func (r *request) expireAt(key string, it item, at int64) {
 	if at <= r.now {
 		r.delete(key)
 		return
 	}
-	r.db.expires.put(key, at)
+	it.deadline = at
+	r.put(key, it)
 	r.changed(key, "expire", 1)
 }
 
 // cmdTTL is TTL, PTTL, EXPIRETIME and PEXPIRETIME.
 func cmdTTL(w *writer, r *request) {
 	key := r.next()
-	exists, at := r.find(key) != nil, r.db.expires.get(key)
-	switch {
-	case !exists:
+	switch it := r.find(key); {
+	case it == nil:
 		w.int(-2)
-	case at == nil:
+	case it.deadline == 0:
 		w.int(-1)
 	default:
-		n, unit := *at, unitOf(r.cmd.name)
+		n, unit := it.deadline, unitOf(r.cmd.name)
 		if !strings.HasSuffix(r.cmd.name, "expiretime") {
 			n -= r.now
 		}
@@ -1102,14 +1111,17 @@ func cmdTTL(w *writer, r *request) {
 }
 
 func cmdPersist(w *writer, r *request) {
-	key := r.next()
-	w.bit(r.find(key) != nil && r.persist(key))
+	w.bit(r.persist(r.next()))
 }
 
-// persist takes the deadline from a key, if it has one.
+// persist takes the deadline from a key, if there is one.
 func (r *request) persist(key string) bool {
-	_, had := r.db.expires.remove(key)
+	it := r.find(key)
+	had := it != nil && it.deadline != 0
 	if had {
+		alive := *it
+		alive.deadline = 0
+		r.put(key, alive)
 		r.changed(key, "persist", 1)
 	}
 	return had
@@ -1118,8 +1130,8 @@ func (r *request) persist(key string) bool {
 func cmdKeys(w *writer, r *request) {
 	pattern := r.next()
 	var found []string
-	for key := range r.db.keys.all() {
-		if match(pattern, key) && !r.db.dead(key, r.now) {
+	for key, it := range r.db.keys.all() {
+		if match(pattern, key) && !it.dead(r.now) {
 			found = append(found, key)
 		}
 	}
@@ -1156,11 +1168,8 @@ func (r *request) place(from string, dest *db, to string, keep bool) {
 	if keep && it.object != nil {
 		it.object = it.object.clone()
 	}
-	dest.remove(to)
-	dest.set(to, it.text, it.object, r.now)
-	if at := r.db.expires.get(from); at != nil {
-		dest.expires.put(to, *at)
-	}
+	it.access = uint32(r.now / 1000)
+	dest.put(to, it)
 	if !keep {
 		r.db.remove(from)
 	}
@@ -1211,7 +1220,7 @@ func cmdScan(w *writer, r *request) {
 	var found []string
 	cursor := r.db.keys.scan(from, count, func(key string, it *item) {
 		fits := kind == "" || strings.EqualFold(it.typeName(), kind)
-		if fits && match(pattern, key) && !r.db.dead(key, r.now) {
+		if fits && match(pattern, key) && !it.dead(r.now) {
 			found = append(found, key)
 		}
 	})
@@ -1254,14 +1263,14 @@ func (l *lifetime) options(r *request, alone string) (known []any) {
 	return known
 }
 
-// deadline returns the deadline in Unix ms, when one is to be set.
-func (l *lifetime) deadline(r *request) (at int64, given bool) {
+// deadline returns the deadline in Unix ms that is to be set, 0 for none.
+func (l *lifetime) deadline(r *request) int64 {
 	if !strings.Contains(l.word, "x") {
-		return 0, false
+		return 0
 	}
 	n := toInt(l.n)
 	r.failExpireTime(n <= 0)
-	return r.deadline(n, l.word), true
+	return r.deadline(n, l.word)
 }
 
 // setOptions are the options of SET. Other commands are SET with some of them.
@@ -1276,7 +1285,7 @@ func cmdSet(w *writer, r *request) {
 		r.setWithOptions(w, key, text)
 		return
 	}
-	r.setString(key, text, "set")
+	r.setString(key, text, "set", 0)
 	w.ok()
 }
 
@@ -1297,7 +1306,7 @@ func (r *request) setWithOptions(w *writer, key, text string) {
 
 // set sets a key as the options say. It returns the old string, if they want it, and whether it set the key.
 func (r *request) set(key, text string, o *setOptions) (old *string, set bool) {
-	at, given := o.deadline(r)
+	at := o.deadline(r)
 	it := r.find(key) // which drops what is dead, so that its deadline is not kept
 	if o.get && it != nil {
 		s := r.stringItem(key).string()
@@ -1306,13 +1315,12 @@ func (r *request) set(key, text string, o *setOptions) (old *string, set bool) {
 	if o.nx && it != nil || o.xx && it == nil {
 		return old, false
 	}
-	if o.word != "keepttl" {
-		r.db.expires.remove(key)
+	if o.word == "keepttl" && it != nil {
+		at = it.deadline
 	}
-	r.db.set(key, text, nil, r.now)
-	r.changed(key, "set", 1)
-	if given {
-		r.expireAt(key, at)
+	r.setString(key, text, "set", at)
+	if at != 0 && o.word != "keepttl" {
+		r.notify(r.db, key, "expire")
 	}
 	return old, true
 }
@@ -1348,8 +1356,8 @@ func cmdGetEx(w *writer, r *request) {
 	if existed && life.word == "persist" {
 		r.persist(key)
 	} else if existed {
-		if at, given := life.deadline(r); given {
-			r.expireAt(key, at)
+		if at := life.deadline(r); at != 0 {
+			r.expireAt(key, *r.find(key), at)
 		}
 	}
 	w.maybe(text, existed)
@@ -1362,7 +1370,7 @@ func cmdMSet(w *writer, r *request) {
 		free = free && r.find(list[i]) == nil
 	}
 	for i := 0; free && i < len(list); i += 2 {
-		r.setString(list[i], list[i+1], "set")
+		r.setString(list[i], list[i+1], "set", 0)
 	}
 	w.done(onlyNew, oneIf(free))
 }
@@ -1371,7 +1379,7 @@ func cmdAppend(w *writer, r *request) {
 	key, more := r.next(), r.next()
 	it := r.stringItem(key)
 	if it == nil {
-		r.setString(key, more, "append")
+		r.setString(key, more, "append", 0)
 		w.int(len(more))
 		return
 	}
@@ -1429,7 +1437,7 @@ func cmdIncr(w *writer, r *request) {
 		it.text, it.object = text, nil
 		r.changed(key, "incrby", 1)
 	} else {
-		r.setString(key, text, "incrby")
+		r.setString(key, text, "incrby", 0)
 	}
 	w.int64(n)
 }
@@ -1442,14 +1450,12 @@ func plus(n, by int64) int64 {
 }
 
 func cmdIncrByFloat(w *writer, r *request) {
-	key, by := r.next(), r.next()
-	old, existed := r.text(key)
-	if !existed {
-		old = "0"
+	key, by, old, deadline := r.next(), r.next(), "0", int64(0)
+	if it := r.stringItem(key); it != nil {
+		old, deadline = it.string(), it.deadline
 	}
 	text := plusDecimal(old, by, errNotFloat)
-	r.db.set(key, text, nil, r.now) // its deadline stays
-	r.changed(key, "incrbyfloat", 1)
+	r.setString(key, text, "incrbyfloat", deadline)
 	w.bulk(text)
 }
 
@@ -2148,7 +2154,7 @@ func (r *request) replace(w *writer, key string, c container) {
 	r.db.remove(key)
 	switch {
 	case c.len() > 0:
-		r.db.set(key, "", c, r.now)
+		r.put(key, item{object: c})
 		r.changed(key, r.cmd.name, c.len())
 	case existed:
 		r.changed(key, "del", 1)
@@ -2719,7 +2725,7 @@ func (r *request) info() []section {
 	for _, d := range r.store.dbs {
 		if d.keys.len() > 0 {
 			keyspace = append(keyspace, fmt.Sprintf("db%d", d.id),
-				fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys.len(), d.expires.len(), d.ttl))
+				fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys.len(), d.mortal.len(), d.ttl))
 		}
 	}
 	for _, c := range allCommands() {

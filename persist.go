@@ -58,13 +58,10 @@ func (s *store) snapshot(emit func(record) error) (changes int64, err error) {
 	now := s.clock.millis()
 	for _, d := range s.dbs {
 		for key, it := range d.keys.all() {
-			if d.dead(key, now) {
+			if it.dead(now) {
 				continue
 			}
-			rec := record{DB: d.id, Key: key, Kind: it.typeName()}
-			if at := d.expires.get(key); at != nil {
-				rec.Deadline = *at
-			}
+			rec := record{DB: d.id, Key: key, Kind: it.typeName(), Deadline: it.deadline}
 			if err := it.pieces(rec, emit); err != nil {
 				return 0, err
 			}
@@ -125,11 +122,8 @@ func (s *store) restore(rec record) error {
 	it := d.keys.get(rec.Key)
 	isNew := it == nil
 	if isNew {
-		d.set(rec.Key, "", nil, s.clock.millis())
+		d.put(rec.Key, item{deadline: rec.Deadline, access: uint32(s.clock.millis() / 1000)})
 		it = d.keys.get(rec.Key)
-		if rec.Deadline != 0 {
-			d.expires.put(rec.Key, rec.Deadline)
-		}
 	}
 	switch kind := it.typeName(); {
 	case !isNew && kind != rec.Kind:

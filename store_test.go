@@ -605,8 +605,7 @@ func testStore(n int) *store {
 	s := newStore()
 	for i := range n {
 		key := strconv.Itoa(i)
-		s.dbs[0].set(key, "v", nil, 0)
-		s.dbs[0].expires.put(key, s.clock.millis()+int64(i+1)*1000)
+		s.dbs[0].put(key, item{text: "v", deadline: s.clock.millis() + int64(i+1)*1000})
 	}
 	return s
 }
@@ -615,7 +614,7 @@ func TestSampler(t *testing.T) {
 	const n = 1000
 	s := testStore(n)
 	d := s.dbs[0]
-	d.set("for ever", "v", nil, 0)
+	d.put("for ever", item{text: "v"})
 	s.sample()
 	if d.keys.len() != n+1 || s.expired.Load() != 0 {
 		t.Fatal("the sampler removed what was alive")
@@ -627,15 +626,15 @@ func TestSampler(t *testing.T) {
 	for range 100 {
 		s.sample()
 	}
-	if left := d.expires.len(); left < n/2-1 || left > n/2+n/10 {
+	if left := d.mortal.len(); left < n/2-1 || left > n/2+n/10 {
 		t.Errorf("%d keys with a deadline are left", left)
 	}
 	s.clock.ahead.Store(2 * n * 1e6)
 	for range 10 {
 		s.sample()
 	}
-	if d.expires.len() != 0 || d.keys.len() != 1 || !d.keys.has("for ever") || s.expired.Load() != n {
-		t.Errorf("%d keys, %d deadlines, %d expired", d.keys.len(), d.expires.len(), s.expired.Load())
+	if d.mortal.len() != 0 || d.keys.len() != 1 || !d.keys.has("for ever") || s.expired.Load() != n {
+		t.Errorf("%d keys, %d deadlines, %d expired", d.keys.len(), d.mortal.len(), s.expired.Load())
 	}
 }
 
@@ -643,10 +642,10 @@ func TestSampler(t *testing.T) {
 func TestReadersSeeNoDeadKeys(t *testing.T) {
 	s := testStore(1)
 	d, now := s.dbs[0], s.clock.millis()
-	if d.find("0", now) == nil || d.dead("0", now) {
+	if d.find("0", now) == nil {
 		t.Error("dead too early")
 	}
-	if d.find("0", now+2000) != nil || !d.dead("0", now+2000) {
+	if d.find("0", now+2000) != nil {
 		t.Error("alive too long")
 	}
 	if !d.keys.has("0") {
@@ -686,7 +685,7 @@ func contents(s *store) (list []record) {
 	})
 	for _, d := range s.dbs {
 		if d.keys.len() > 0 {
-			list = append(list, record{DB: d.id, Items: []string{fmt.Sprint(d.keys.len(), d.expires.len())}})
+			list = append(list, record{DB: d.id, Items: []string{fmt.Sprint(d.keys.len(), d.mortal.len())}})
 		}
 	}
 	return list
@@ -1472,11 +1471,11 @@ func TestSaveAndLoad(t *testing.T) {
 			z.add(name, float64(i/3)/10)
 		}
 		for name, v := range map[string]container{"list": l, "hash": h, "set": members, "zset": z} {
-			s.store.dbs[1].set(name+strconv.Itoa(size), "", v, 0)
+			s.store.dbs[1].put(name+strconv.Itoa(size), item{object: v})
 		}
 	}
-	s.store.dbs[1].set("long", strings.Repeat("x", pieceBytes+1), nil, 0)
-	s.store.dbs[1].set("just not cut", strings.Repeat("x", pieceBytes), nil, 0)
+	s.store.dbs[1].put("long", item{text: xs(pieceBytes + 1)})
+	s.store.dbs[1].put("just not cut", item{text: xs(pieceBytes)})
 	mustSave(t, s,
 		`SET string text`,
 		`SET empty ""`,
@@ -1746,7 +1745,7 @@ func largeValues(b *testing.B, size int) *conn {
 		z.add(name, float64(2*i))
 	}
 	for name, v := range map[string]container{"hash": h, "set": members, "zset": z} {
-		s.store.dbs[0].set(name, "", v, 0)
+		s.store.dbs[0].put(name, item{object: v})
 	}
 	return newClient(b, s)
 }
