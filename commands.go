@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
 	"math"
@@ -410,27 +411,26 @@ func unknownCommand(words []string) replyError {
 		words[0], &args))
 }
 
-// find returns the places of the keys among words. Words that cannot be read give none.
-func (k keys) find(words []string) (places []int) {
-	if k.first > 0 {
+// in ranges over the keys among words. Words that cannot be read give none.
+func (k keys) in(words []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
 		last := k.last
 		if last < 0 {
 			last += len(words)
 		}
-		for i := k.first; i <= last && i < len(words); i += k.step {
-			places = append(places, i)
+		for i := k.first; i > 0 && i <= last && i < len(words); i += k.step {
+			if !yield(words[i]) {
+				return
+			}
+		}
+		if k.count == 0 || k.count >= len(words) {
+			return
+		}
+		rest := words[k.count+1:]
+		if n, ok := parseInt(words[k.count]); ok && n > 0 && n <= int64(len(rest)) {
+			slices.Values(rest[:n])(yield)
 		}
 	}
-	if k.count > 0 && k.count < len(words) {
-		n, ok := parseInt(words[k.count])
-		if !ok || n < 1 || n > int64(len(words)-k.count-1) {
-			return nil
-		}
-		for i := range int(n) {
-			places = append(places, k.count+1+i)
-		}
-	}
-	return places
 }
 
 // --- requests ----------------------------------------------------------------
@@ -2771,7 +2771,7 @@ func memoryUse() (heap, total uint64) {
 	}
 	metrics.Read(use[:])
 	heap, total = use[0].Value.Uint64(), use[1].Value.Uint64()-use[2].Value.Uint64()
-	return heap - uint64(len(ballast)), total - uint64(len(ballast))
+	return heap, total
 }
 
 // totalCalls returns how many commands have run.
@@ -2896,10 +2896,7 @@ func cmdCommandGetKeys(w *writer, r *request) {
 	failIf(c == nil, "ERR Invalid command specified")
 	failIf(c.keys == keys{}, "ERR The command has no key arguments")
 	failIf(refusal != "", "ERR Invalid number of arguments specified for command")
-	var found []string
-	for _, i := range c.keys.find(words) {
-		found = append(found, words[i])
-	}
+	found := slices.Collect(c.keys.in(words))
 	failIf(found == nil, "ERR Invalid arguments specified for command")
 	w.bulks(found)
 }

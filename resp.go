@@ -29,6 +29,7 @@ const (
 	bulkMax       = 512 << 20 // a bulk string, and so a value
 	bufferSize    = 8 << 10   // input buffer of a connection
 	firstStep     = 64 << 10  // room made for a large bulk string before any of it arrived
+	batchMax      = 64        // commands of a pipeline that are read at a time
 	argsKept      = 1 << 10   // arguments (a number) whose array a connection keeps for the next command
 	guestArgs     = 10        // arguments (a number) of a client that has not given the password
 	guestBulkMax  = 16 << 10  // and the length of each
@@ -51,13 +52,28 @@ func (e protocolError) Error() string { return "Protocol error: " + string(e) }
 // room only for what has arrived: a length is no more than an announcement.
 type reader struct {
 	*bufio.Reader
-	args  []string // of the command read last; the array is used again
-	name  string   // its name, which the next command often repeats
-	guest bool     // the client owes the password, and may send only little
+	args  []string   // of the commands read last; the array is used again
+	batch [][]string // those commands
+	name  string     // of the last of them, which the next often repeats
+	guest bool       // the client owes the password, and may send only little
 }
 
 func newReader(src io.Reader) *reader {
 	return &reader{Reader: bufio.NewReaderSize(src, bufferSize)}
+}
+
+// commands returns the next command, and those of a pipeline that have arrived whole behind it.
+func (r *reader) commands() ([][]string, error) {
+	words, err := r.command()
+	r.batch = append(r.batch[:0], words)
+	for err == nil && len(r.batch) < batchMax {
+		begin := len(r.args)
+		if !r.whole() {
+			break
+		}
+		r.batch = append(r.batch, r.args[begin:])
+	}
+	return r.batch, err
 }
 
 // command returns the next command: its name and arguments, at least one string. The slice is good until the
@@ -74,22 +90,73 @@ func (r *reader) command() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if first[0] == '*' {
+		switch {
+		case r.whole():
+		case first[0] == '*':
 			err = r.multibulk()
-		} else {
+		default:
 			err = r.inline()
 		}
 		if err != nil {
 			return nil, err
 		}
 		if len(r.args) > 0 {
-			r.name = r.args[0]
 			return r.args, nil
 		}
 	}
 }
 
-// multibulk reads a command as programs send it: an array of bulk strings.
+// whole reads a multibulk that is already in the buffer, as nearly all are: it need only be cut up. It reports
+// false when there is none, or something about it is unusual, and leaves that to multibulk.
+func (r *reader) whole() bool {
+	b, _ := r.Peek(r.Buffered())
+	count, at := shortHeader(b, '*')
+	if count == 0 {
+		return false
+	}
+	begin := len(r.args)
+	for i := range count {
+		n, size := shortHeader(b[at:], '$')
+		at += size
+		if size == 0 || at+n+2 > len(b) || r.guest {
+			r.args = r.args[:begin]
+			return false
+		}
+		arg := b[at : at+n]
+		at += n + 2
+		if i > 0 {
+			r.args = append(r.args, string(arg))
+			continue
+		}
+		if string(arg) != r.name {
+			r.name = string(arg)
+		}
+		r.args = append(r.args, r.name)
+	}
+	r.Discard(at)
+	return true
+}
+
+// shortHeader reads a header of up to four digits, and returns its number and its size in bytes, which is 0
+// when b does not begin with one.
+func shortHeader(b []byte, kind byte) (n, size int) {
+	if len(b) < 4 || b[0] != kind || b[1] == '0' && b[2] != '\r' {
+		return 0, 0
+	}
+	for i, c := range b[1:min(len(b)-1, 6)] {
+		digit := c - '0'
+		if c == '\r' && i > 0 {
+			return n, i + 3
+		}
+		if digit > 9 {
+			break
+		}
+		n = n*10 + int(digit)
+	}
+	return 0, 0
+}
+
+// multibulk reads a command as programs send it: an array of bulk strings, in whatever pieces it comes.
 func (r *reader) multibulk() error {
 	_, count, ok, err := r.header("too big mbulk count string")
 	switch {
@@ -100,7 +167,6 @@ func (r *reader) multibulk() error {
 	case r.guest && count > guestArgs:
 		return protocolError("unauthenticated multibulk length")
 	}
-	known := r.name
 	for range count {
 		kind, n, ok, err := r.header("too big bulk count string")
 		switch {
@@ -113,12 +179,11 @@ func (r *reader) multibulk() error {
 		case r.guest && n > guestBulkMax:
 			return protocolError("unauthenticated bulk length")
 		}
-		s, err := r.bulk(int(n), known)
+		s, err := r.bulk(int(n))
 		if err != nil {
 			return err
 		}
 		r.args = append(r.args, s)
-		known = ""
 	}
 	return nil
 }
@@ -156,19 +221,8 @@ func (r *reader) line(end byte, tooBig protocolError) ([]byte, error) {
 	return nil, tooBig
 }
 
-// bulk reads n bytes and CR LF. A string equal to known is returned as known, which costs no memory.
-func (r *reader) bulk(n int, known string) (string, error) {
-	if n+2 <= r.Size() {
-		b, err := r.Peek(n + 2)
-		if err != nil {
-			return "", err
-		}
-		if string(b[:n]) != known {
-			known = string(b[:n])
-		}
-		_, err = r.Discard(n + 2)
-		return known, err
-	}
+// bulk reads n bytes and CR LF.
+func (r *reader) bulk(n int) (string, error) {
 	var b []byte
 	for len(b) < n { // room for twice as much each time
 		got := len(b)

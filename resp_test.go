@@ -1060,7 +1060,7 @@ func (r *reader) valueWithin(depth int) (v value, err error) {
 	case !ok || n < 0 || n > bulkMax:
 		return v, protocolError("invalid length " + strconv.Quote(v.text))
 	case v.is(blockKinds):
-		v.text, err = r.bulk(int(n), "")
+		v.text, err = r.bulk(int(n))
 		return v, err
 	case depth == 0:
 		return v, errTooDeep
