@@ -2,12 +2,12 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"maps"
 	"math"
+	"math/bits"
 	"net"
 	"os"
 	"runtime"
@@ -67,6 +67,8 @@ const (
 	lockWrite // runs under the write lock, though it is no write command
 	lockRead  // runs under the read lock, though it is not readonly
 	unqueued  // runs at once even after MULTI
+	debugging // only who may use DEBUG
+	silent    // does not count as access to a key
 
 	// What often goes together.
 	grow      = write | denyoom
@@ -81,6 +83,9 @@ const (
 	waits     = noscript | blocking
 )
 
+var flagNames = []string{"write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading",
+	"stale", "fast", "no_auth", "no_multi", "allow_busy", "no_async_loading", "skip_slowlog", "movablekeys"}
+
 // Usages that several rows share.
 const (
 	lifetimes = "EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds"
@@ -92,26 +97,42 @@ const (
 	ofKeys    = " numkeys key [key ...]"
 	withScore = " [WITHSCORES]"
 	ofType    = "[TYPE NORMAL|MASTER|REPLICA|PUBSUB]"
+	inBits    = " [start end [BYTE|BIT]]"
+	sorting   = "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC|DESC] [ALPHA]"
+	trimming  = "MAXLEN|MINID [=|~] threshold [LIMIT count]"
 )
 
-var flagNames = []string{"write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading",
-	"stale", "fast", "no_auth", "no_multi", "allow_busy", "no_async_loading", "skip_slowlog", "movablekeys"}
-
 var table = []group{
+	{"bitmap", '$', []row{
+		{"BITCOUNT key" + inBits, "Counts the bits that are 1.", readonly, cmdBitCount},
+		{"BITFIELD key [GET encoding offset|[OVERFLOW WRAP|SAT|FAIL] SET encoding offset value|" +
+			"INCRBY encoding offset increment [...]]", "Treats a string as integers.", grow, cmdBitField},
+		{"BITFIELD_RO key [GET encoding offset [GET encoding offset ...]]", "Reads them.", fastRead, cmdBitField},
+		{"BITOP AND|OR|XOR|NOT destkey key [key ...]", "Combines strings bit by bit.", grow, cmdBitOp},
+		{"BITPOS key bit [start [end [BYTE|BIT]]]", "Finds the first bit that is 0 or 1.", readonly, cmdBitPos},
+		{"GETBIT key offset", "Returns a bit of a string.", fastRead, cmdGetBit},
+		{"SETBIT key offset value", "Sets a bit of a string, and returns the old one.", grow, cmdSetBit},
+	}},
 	{"connection", 0, []row{
 		{"AUTH [username] password", "Gives the password.", greeting, cmdAuth},
+		{"CLIENT CACHING YES|NO", "Says whether to track the next command.", session, cmdClientCaching},
 		{"CLIENT GETNAME", "Returns the name of the connection.", session, cmdClientGetName},
+		{"CLIENT GETREDIR", "Returns where invalidations go.", session, cmdClientGetRedir},
 		{"CLIENT ID", "Returns the number of the connection.", session, cmdClientID},
 		{"CLIENT INFO", "Describes the connection.", session, cmdClientInfo},
 		{"CLIENT KILL ip:port|[ID client-id]|" + ofType + "|[USER username]|[ADDR ip:port]|" +
 			"[LADDR ip:port]|[SKIPME YES|NO] [...]", "Disconnects clients.", control, cmdClientKill},
-		{"CLIENT LIST " + ofType + " [ID client-id [client-id ...]]",
-			"Describes the clients.", control, cmdClientList},
+		{"CLIENT LIST " + ofType + " [ID client-id [client-id ...]]", "Describes clients.", control, cmdClientList},
 		{"CLIENT NO-EVICT ON|OFF", "Accepts what has no effect here.", control, cmdClientNoEvict},
+		{"CLIENT PAUSE timeout [WRITE|ALL]", "Lets clients wait so many milliseconds.", control, cmdClientPause},
 		{"CLIENT REPLY ON|OFF|SKIP", "Switches replies off and on.", session, cmdClientReply},
 		{"CLIENT SETINFO lib-name|lib-ver value", "Names a library (Redis 7.2).", session, cmdClientSetInfo},
 		{"CLIENT SETNAME connection-name", "Gives the connection a name.", session, cmdClientSetName},
+		{"CLIENT TRACKING ON|OFF [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] " +
+			"[OPTOUT] [NOLOOP]", "Tells a client what changes of what it read.", session, cmdClientTracking},
+		{"CLIENT TRACKINGINFO", "Describes that.", session, cmdClientTrackingInfo},
 		{"CLIENT UNBLOCK client-id [TIMEOUT|ERROR]", "Ends a wait.", control | lockWrite, cmdClientUnblock},
+		{"CLIENT UNPAUSE", "Ends the wait of all clients.", control, cmdClientUnpause},
 		{"ECHO message", "Returns the message.", anytime | fast, cmdEcho},
 		{"HELLO [protover [AUTH username password] [SETNAME clientname]]", "Chooses RESP 2 or 3.",
 			greeting, cmdHello},
@@ -123,18 +144,26 @@ var table = []group{
 	{"generic", 'g', []row{
 		{"COPY source destination [DB destination-db] [REPLACE]", "Copies a key.", grow, cmdCopy},
 		{"DEL key [key ...]", "Deletes keys.", write, cmdDel},
-		{"EXISTS|TOUCH key [key ...]", "Counts which of the keys exist.", fastRead, cmdExists},
+		{"EXISTS key [key ...]", "Counts which of the keys exist.", fastRead | silent, cmdExists},
 		{"EXPIRE|EXPIREAT|PEXPIRE|PEXPIREAT key time [NX|XX|GT|LT]", "Sets an expiry.", fastWrite, cmdExpire},
-		{"KEYS pattern", "Returns the keys that match a pattern.", readonly, cmdKeys},
+		{"KEYS pattern", "Returns the keys that match a pattern.", readonly, cmdScan},
 		{"MOVE key db", "Moves a key to another database.", fastWrite, cmdMove},
+		{"OBJECT ENCODING key", "Tells how a value is kept.", readonly | silent, cmdObject},
+		{"OBJECT FREQ key", "Says that this is not counted.", readonly, cmdObject},
+		{"OBJECT IDLETIME key", "Tells for how many seconds a key was left alone.", readonly | silent, cmdObject},
+		{"OBJECT REFCOUNT key", "Returns 1.", readonly, cmdObject},
 		{"PERSIST key", "Removes the deadline of a key.", fastWrite, cmdPersist},
 		{"RANDOMKEY", "Returns a random key.", readonly | lockWrite, cmdRandomKey},
 		{"RENAME key newkey", "Renames a key.", write, cmdRename},
 		{"RENAMENX key newkey", "Renames a key if the new name is free.", fastWrite, cmdRename},
 		{"SCAN cursor" + matching + " [TYPE type]", "Goes through the keys.", readonly, cmdScan},
-		{"TTL|PTTL|EXPIRETIME|PEXPIRETIME key", "Returns when a key will expire.", fastRead, cmdTTL},
-		{"TYPE key", "Returns the type of the value of a key.", fastRead, cmdType},
+		{"SORT " + sorting + " [STORE destination]", "Sorts elements.", grow, cmdSort},
+		{"SORT_RO " + sorting, "Sorts elements.", readonly | movable, cmdSort},
+		{"TOUCH key [key ...]", "Counts them, and makes them as good as read.", fastRead, cmdExists},
+		{"TTL|PTTL|EXPIRETIME|PEXPIRETIME key", "Returns when a key will expire.", fastRead | silent, cmdTTL},
+		{"TYPE key", "Returns the type of the value of a key.", fastRead | silent, cmdType},
 		{"UNLINK key [key ...]", "Deletes keys.", fastWrite, cmdDel},
+		{"WAIT numreplicas timeout", "Waits for replicas, which there are not.", noscript | lockWrite, cmdWait},
 	}},
 	{"string", '$', []row{
 		{"APPEND key value", "Appends to the string at a key.", fastGrow, cmdAppend},
@@ -177,19 +206,19 @@ var table = []group{
 		{"RPOPLPUSH source destination", "Moves the last element to the head of a list.", grow, cmdRPopLPush},
 	}},
 	{"hash", 'h', []row{
-		{"HDEL key field [field ...]", "Removes fields from a hash.", fastWrite, remove[string]},
-		{"HEXISTS key field", "Tells whether a hash has a field.", fastRead, has[string]},
-		{"HGET key field", "Returns the value of a field.", fastRead, cmdHGet},
+		{"HDEL key field [field ...]", "Removes fields from a hash.", fastWrite, remove[hash]},
+		{"HEXISTS key field", "Tells whether a hash has a field.", fastRead, look(read[hash], putBit)},
+		{"HGET key field", "Returns the value of a field.", fastRead, look(read[hash], (*writer).maybe)},
 		{"HGETALL|HKEYS|HVALS key", "Returns all fields, values, or both.", readonly, cmdHGetAll},
-		{"HINCRBY key field increment", "Adds to the integer in a field.", fastGrow, cmdHIncrBy},
-		{"HINCRBYFLOAT key field increment", "Adds to the number in a field.", fastGrow, cmdHIncrByFloat},
+		{"HINCRBY key field increment", "Adds to the integer in a field.", fastGrow, cmdHIncr},
+		{"HINCRBYFLOAT key field increment", "Adds to the number in a field.", fastGrow, cmdHIncr},
 		{"HLEN key", "Counts the fields.", fastRead, length[hash]},
-		{"HMGET key field [field ...]", "Returns the values of fields.", fastRead, lookAll(fieldsOf)},
+		{"HMGET key field [field ...]", "Returns values of fields.", fastRead, look(read[hash], (*writer).maybe)},
 		{"HRANDFIELD key [count [WITHVALUES]]", "Returns random fields.", readonly, random(fieldsOf)},
 		{"HSCAN key cursor" + matching, "Goes through the fields.", readonly, scan(fieldsOf)},
 		{"HSET|HMSET key field value [field value ...]", "Sets fields.", fastGrow, cmdHSet},
 		{"HSETNX key field value", "Sets a field if the hash does not have it.", fastGrow, cmdHSetNX},
-		{"HSTRLEN key field", "Returns the length of the value of a field.", fastRead, cmdHStrLen},
+		{"HSTRLEN key field", "Returns the length of a value.", fastRead, look(read[hash], putLength)},
 	}},
 	{"set", 's', []row{
 		{"SADD key member [member ...]", "Adds members to a set.", fastGrow, cmdSAdd},
@@ -197,13 +226,13 @@ var table = []group{
 		{"SDIFF|SINTER|SUNION key [key ...]", "Combines sets.", readonly, cmdSetAlgebra},
 		{"SDIFFSTORE|SINTERSTORE|SUNIONSTORE destination key [key ...]", "Stores that.", grow, cmdSetAlgebra},
 		{"SINTERCARD" + ofKeys + " [LIMIT limit]", "Counts what SINTER returns.", readonly, cmdInterCard},
-		{"SISMEMBER key member", "Tells whether a set has a member.", fastRead, has[struct{}]},
+		{"SISMEMBER key member", "Tells whether a set has a member.", fastRead, look(read[set], putBit)},
 		{"SMEMBERS key", "Returns all members.", readonly, cmdSMembers},
-		{"SMISMEMBER key member [member ...]", "Tells which are members.", fastRead, lookAll(membersOf)},
+		{"SMISMEMBER key member [member ...]", "Tells which are members.", fastRead, look(read[set], putBit)},
 		{"SMOVE source destination member", "Moves a member to another set.", fastWrite, cmdSMove},
 		{"SPOP key [count]", "Takes random members.", fastWrite, cmdSPop},
 		{"SRANDMEMBER key [count]", "Returns random members.", readonly, random(membersOf)},
-		{"SREM key member [member ...]", "Removes members.", fastWrite, remove[struct{}]},
+		{"SREM key member [member ...]", "Removes members.", fastWrite, remove[set]},
 		{"SSCAN key cursor" + matching, "Goes through the members.", readonly, scan(membersOf)},
 	}},
 	{"sorted-set", 'z', []row{
@@ -220,7 +249,7 @@ var table = []group{
 		{"ZINTERCARD" + ofKeys + " [LIMIT limit]", "Counts what ZINTER returns.", readonly, cmdInterCard},
 		{"ZINTERSTORE|ZUNIONSTORE destination" + ofKeys + weights, "Stores that.", grow, cmdScoreAlgebra},
 		{"ZMPOP" + ofKeys + " MIN|MAX" + takes, "Takes from the first set.", write, cmdMPop[zset]},
-		{"ZMSCORE key member [member ...]", "Returns scores of members.", fastRead, lookAll(scoresOf)},
+		{"ZMSCORE key member [member ...]", "Returns scores of members.", fastRead, look(scoresAt, putScore)},
 		{"ZPOPMAX|ZPOPMIN key [count]", "Takes members from one end.", fastWrite, cmdZPop},
 		{"ZRANDMEMBER key [count [WITHSCORES]]", "Returns random members.", readonly, random(scoresOf)},
 		{"ZRANGE key start stop" + cutBy + withScore, "Returns a range.", readonly, cmdZRange},
@@ -228,14 +257,25 @@ var table = []group{
 		{"ZRANGEBYSCORE key min max" + withScore + limited, "Returns a range.", readonly, cmdZRange},
 		{"ZRANGESTORE dst src min max" + cutBy, "Stores what ZRANGE returns.", grow, cmdZRange},
 		{"ZRANK|ZREVRANK key member", "Returns how many members are before it.", fastRead, cmdZRank},
-		{"ZREM key member [member ...]", "Removes members.", fastWrite, cmdZRem},
-		{"ZREMRANGEBYLEX|ZREMRANGEBYSCORE key min max", "Removes that range.", write, cmdZRemRange},
-		{"ZREMRANGEBYRANK key start stop", "Removes a range by rank.", write, cmdZRemRange},
+		{"ZREM key member [member ...]", "Removes members.", fastWrite, remove[zset]},
+		{"ZREMRANGEBYLEX|ZREMRANGEBYSCORE key min max", "Removes that range.", write, cmdZCount},
+		{"ZREMRANGEBYRANK key start stop", "Removes a range by rank.", write, cmdZCount},
 		{"ZREVRANGE key start stop" + withScore, "Returns a range, downwards.", readonly, cmdZRange},
 		{"ZREVRANGEBYLEX key max min" + limited, "Downwards by name.", readonly, cmdZRange},
 		{"ZREVRANGEBYSCORE key max min" + withScore + limited, "Returns it downwards.", readonly, cmdZRange},
 		{"ZSCAN key cursor" + matching, "Goes through the members.", readonly, scan(scoresOf)},
-		{"ZSCORE key member", "Returns the score of a member.", fastRead, cmdZScore},
+		{"ZSCORE key member", "Returns the score of a member.", fastRead, look(scoresAt, putScore)},
+	}},
+	{"stream", 't', []row{
+		{"XADD key [NOMKSTREAM] [" + trimming + "] *|id field value [field value ...]", "Adds an entry.",
+			fastGrow, cmdXAdd},
+		{"XDEL key id [id ...]", "Removes entries.", fastWrite, cmdXDel},
+		{"XLEN key", "Counts the entries.", fastRead, length[stream]},
+		{"XRANGE key start end" + takes, "Returns a range of entries.", readonly, cmdXRange},
+		{"XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+			"Returns entries behind ids, or waits for some.", readonly | blocking | lockWrite, cmdXRead},
+		{"XREVRANGE key end start" + takes, "Returns a range of entries, downwards.", readonly, cmdXRange},
+		{"XTRIM key " + trimming, "Removes old entries.", write, cmdXTrim},
 	}},
 	{"pubsub", 0, []row{
 		{"PSUBSCRIBE|SUBSCRIBE channel [channel ...]", "Subscribes.", pubsub | session, cmdSubscribe},
@@ -253,6 +293,7 @@ var table = []group{
 		{"WATCH key [key ...]", "Makes EXEC fail if one changes.", bracket | unqueued | lockWrite, cmdWatch},
 	}},
 	{"server", 0, []row{
+		{"ACL WHOAMI", "Returns the name of the user.", session, cmdACLWhoami},
 		{"BGSAVE [SCHEDULE]", "Saves in the background.", admin | noscript | noAsyncLoading, cmdBGSave},
 		{"CLUSTER subcommand [argument ...]", "Says that this is no cluster.", anytime, cmdCluster},
 		{"COMMAND [...]", "Describes all commands.", anytime, cmdCommandInfo},
@@ -264,15 +305,26 @@ var table = []group{
 			anytime, cmdCommandList},
 		{"CONFIG GET parameter [parameter ...]", "Returns settings.", control, cmdConfigGet},
 		{"CONFIG RESETSTAT", "Sets the counters of INFO to 0.", control, cmdConfigResetStat},
+		{"CONFIG REWRITE", "Says that there is no file to write.", control, cmdConfigRewrite},
 		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.", control, cmdConfigSet},
 		{"DBSIZE", "Counts the keys of the database.", fastRead, cmdDBSize},
+		{"DEBUG OBJECT key", "Tells how a value is kept.", control | lockRead | debugging, cmdDebugObject},
+		{"DEBUG RELOAD", "Saves the keyspace and loads it again.", control | debugging, cmdDebugReload},
+		{"DEBUG SET-ACTIVE-EXPIRE 0|1", "Stops the sampler, or lets it go on.",
+			control | debugging, cmdDebugSetActiveExpire},
+		{"DEBUG SLEEP seconds", "Stops the server for a while.", control | lockWrite | debugging, cmdDebugSleep},
 		{"FLUSHALL|FLUSHDB [ASYNC|SYNC]", "Deletes all keys, or those of the database.", write, cmdFlush},
 		{"INFO [section [section ...]]", "Tells about the server.", anytime | lockRead, cmdInfo},
 		{"LASTSAVE", "Returns the Unix time of the last save.", anytime | fast, cmdLastSave},
+		{"MEMORY USAGE key [SAMPLES count]", "Estimates the bytes that a key takes.", readonly, cmdMemoryUsage},
 		{"MONITOR", "Shows every command that the server runs.", control, cmdMonitor},
+		{"ROLE", "Says that this is a master without replicas.", session | fast, cmdRole},
 		{"SAVE", "Saves the keyspace.", admin | noscript | noAsyncLoading | noMulti, cmdSave},
 		{"SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]", "Stops the server.",
 			control | allowBusy | noMulti, cmdShutdown},
+		{"SLOWLOG GET [count]", "Returns the commands that took longest.", admin | anytime, cmdSlowlog},
+		{"SLOWLOG LEN", "Counts them.", admin | anytime, cmdSlowlog},
+		{"SLOWLOG RESET", "Forgets them.", admin | anytime, cmdSlowlog},
 		{"SWAPDB index1 index2", "Exchanges the keys of two databases.", fastWrite, cmdSwapDB},
 		{"TIME", "Returns the Unix time in seconds, and the microseconds.", anytime | fast, cmdTime},
 	}},
@@ -282,15 +334,22 @@ var table = []group{
 type command struct {
 	row
 	group *group
-	name  string // "get", or "client|list" for a subcommand
-	named int    // words of the name
-	arity int    // words it takes, its name included; -n means n or more
-	keys  keys
+	name  string              // "get", or "client|list" for a subcommand
+	named int                 // words of the name
+	terms []string            // of the usage, behind the name
+	arity int                 // words it takes, its name included; -n means n or more
+	keys  keys                // where its keys stand
 	subs  map[string]*command // by the second word, for those that have subcommands
-	calls atomic.Int64
-	usec  atomic.Int64
-	fails atomic.Int64 // calls that ended in an error
-	turns atomic.Int64 // calls turned away before they ran
+
+	calls, usec  atomic.Int64
+	fails, turns atomic.Int64 // calls that ended in an error, and that were turned away before they ran
+}
+
+// keys tells where keys stand among words, the name being 0: from first to last (from the end when negative)
+// in steps; and, when count is not 0, behind the word at count, as many as that word says.
+type keys struct {
+	first, last, step, count int
+	behind                   string // a word: XREAD has keys behind STREAMS, SORT one behind STORE
 }
 
 // commands finds a command by its name, in lower and in upper case. Handlers
@@ -300,76 +359,112 @@ var commands = make(map[string]*command)
 func init() {
 	for i := range table {
 		for _, row := range table[i].rows {
-			first, rest, _ := strings.Cut(row.usage, " ")
-			for name := range strings.SplitSeq(first, "|") {
-				row.usage = strings.TrimSpace(name + " " + rest)
-				enter(&table[i], row)
+			for _, c := range table[i].commands(row) {
+				enter(c)
 			}
 		}
 	}
 }
 
-// enter makes a command of a row, and of the first word of one with subcommands.
-func enter(g *group, row row) {
-	c := &command{row: row, group: g}
-	names := c.parseUsage()
-	c.name, c.named = strings.ToLower(strings.Join(names, "|")), len(names)
-	siblings := commands
-	if len(names) > 1 {
-		parent := commands[names[0]]
-		if parent == nil {
-			parent = &command{name: strings.ToLower(names[0]), named: 1, group: g, arity: -2}
-			register(commands, names[0], parent)
-		}
-		if parent.subs == nil {
-			parent.subs = make(map[string]*command)
-		}
-		siblings = parent.subs
+// commands makes the commands of a row.
+func (g *group) commands(r row) (list []*command) {
+	first, rest, _ := strings.Cut(r.usage, " ")
+	for name := range strings.SplitSeq(first, "|") {
+		r.usage = strings.TrimSpace(name + " " + rest)
+		c := &command{row: r, group: g, named: 1}
+		c.derive()
+		list = append(list, c)
 	}
-	register(siblings, names[len(names)-1], c)
+	return list
 }
 
-func register(m map[string]*command, name string, c *command) {
-	m[name], m[strings.ToLower(name)] = c, c
+// enter makes a command known, and the first word of one with subcommands, which then has HELP, too.
+func enter(c *command) {
+	first, second, isSub := strings.Cut(c.name, "|")
+	if !isSub {
+		commands[first], commands[strings.ToUpper(first)] = c, c
+		return
+	}
+	if commands[first] == nil {
+		enter(&command{name: first, named: 1, group: c.group, arity: -2})
+	}
+	parent := commands[first]
+	if parent.subs == nil {
+		parent.subs = make(map[string]*command)
+		enter(c.group.commands(row{strings.ToUpper(first) + " HELP", "Prints this help.", anytime, cmdHelp})[0])
+	}
+	parent.subs[second] = c
 }
 
-// keys tells where the keys of a command stand among its words, the name being
-// 0: from first to last (from the end when negative) in steps; and, when count is
-// not 0, behind the word at count, as many as that word says.
-type keys struct{ first, last, step, count int }
-
-// parseUsage reads arity and keys off the usage, and returns the words of the name.
-// What stands in brackets may be left out; [key ...] repeats what stands before it.
-func (c *command) parseUsage() (name []string) {
+// derive reads off the usage the name of the command, how many words it takes and where its keys stand. A term
+// in brackets may be left out; [key ...] repeats what stands before it.
+func (c *command) derive() {
 	depth, k := 0, &c.keys
-	for i, word := range strings.Fields(c.usage) {
-		isKey := k.count == 0 && argumentKind(strings.Trim(word, "[]")) == "key"
-		switch mandatory := depth == 0 && word[0] != '['; {
-		case len(name) == i && mandatory && word == strings.ToUpper(word) && !strings.Contains(word, "|"):
-			name = append(name, word)
-		case mandatory && word == "numkeys":
+	c.terms = strings.FieldsFunc(c.usage, func(char rune) bool {
+		depth += oneIf(char == '[') - oneIf(char == ']')
+		return char == ' ' && depth == 0
+	})
+	if len(c.terms) > 1 && strings.Trim(c.terms[1], "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") == "" {
+		c.named = 2
+	}
+	c.name = strings.ToLower(strings.Join(c.terms[:c.named], "|"))
+	c.terms, c.arity = c.terms[c.named:], c.named
+	for _, term := range c.terms {
+		inner, optional := strings.CutPrefix(term, "[")
+		first, rest, _ := strings.Cut(inner, " ")
+		isKey := isKeyName(first)
+		switch {
+		case k.count > 0 || k.behind != "":
+		case optional && isKey && strings.HasSuffix(rest, "...]"):
+			k.last, k.step = -1, 1+strings.Count(rest, " ")
+		case term == "STREAMS" || first == "STORE":
+			k.behind = first
+		case optional:
+		case term == "numkeys":
 			k.count = c.arity
-		case mandatory && isKey && k.first == 0:
-			*k = keys{c.arity, c.arity, 1, 0}
-		case mandatory && isKey:
+		case isKey && k.first == 0:
+			k.first, k.last, k.step = c.arity, c.arity, 1
+		case isKey:
 			k.last = c.arity
-		case mandatory && k.last < 0: // it stands behind the last key
+		case k.last < 0: // it stands behind the last key
 			k.last--
-		case depth == 0 && isKey:
-			k.last, k.step = -1, c.arity-k.last
 		}
-		if depth == 0 && word[0] != '[' {
-			c.arity++
-		}
-		depth += strings.Count(word, "[") - strings.Count(word, "]")
+		c.arity += oneIf(!optional)
 	}
 	if strings.Contains(c.usage, "[") {
 		c.arity = -c.arity
 	}
-	if k.count > 0 {
+	if k.count > 0 || k.behind != "" {
 		c.flags |= movable
 	}
-	return name
+}
+
+func isKeyName(term string) bool {
+	return slices.Contains(strings.Fields("key source destination newkey key1 key2 dst src destkey"), term)
+}
+
+// in ranges over the keys among words. Words that cannot be read give none.
+func (k keys) in(words []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		last := k.last + either(k.last < 0, len(words), 0)
+		for i := k.first; i > 0 && i <= last && i < len(words); i += k.step {
+			if !yield(words[i]) {
+				return
+			}
+		}
+		n, rest := int64(0), words
+		if k.count > 0 && k.count < len(words) {
+			rest = words[k.count+1:]
+			n, _ = parseInt(words[k.count])
+		} else if k.behind != "" {
+			i := slices.IndexFunc(words, func(s string) bool { return strings.EqualFold(s, k.behind) })
+			rest = words[i+1:]
+			n = either(i < 0, 0, either(k.first > 0, 1, int64(len(rest)/2)))
+		}
+		if n > 0 && n <= int64(len(rest)) {
+			slices.Values(rest[:n])(yield)
+		}
+	}
 }
 
 // named finds a command or a subcommand by its name in any case.
@@ -381,56 +476,26 @@ func named(m map[string]*command, name string) *command {
 }
 
 // lookup finds the command that words ask for. If there is none it returns Redis's error.
-func lookup(words []string) (*command, replyError) {
-	c := named(commands, words[0])
-	if c == nil {
-		return nil, unknownCommand(words)
+func lookup(words []string) (c *command, refusal replyError) {
+	const most = 128 // bytes of what the client sent that an error repeats
+	if c = named(commands, words[0]); c == nil {
+		args := ""
+		for i := 1; i < len(words) && len(args) < most; i++ {
+			args += fmt.Sprintf("'%.*s' ", most-len(args), words[i])
+		}
+		return nil, errorf("ERR unknown command '%.*s', with args beginning with: %s", most, words[0], args)
 	}
 	if c.subs != nil && len(words) > 1 {
-		help := strings.ToUpper(c.name) + " HELP."
-		if c = named(c.subs, words[1]); c == nil {
-			return nil, replyError(fmt.Sprintf("ERR unknown subcommand '%.128s'. Try %s", words[1], help))
+		sub := named(c.subs, words[1])
+		if sub == nil {
+			return nil, errorf("ERR unknown subcommand '%.*s'. Try %s HELP.", most, words[1], strings.ToUpper(c.name))
 		}
+		c = sub
 	}
-	if !c.takes(len(words)) {
+	if n := len(words); n != c.arity && (c.arity >= 0 || n < -c.arity) {
 		return c, errArity(c.name)
 	}
 	return c, ""
-}
-
-// takes tells whether the command can have n words, its name included.
-func (c *command) takes(n int) bool { return n == c.arity || c.arity < 0 && n >= -c.arity }
-
-func unknownCommand(words []string) replyError {
-	const most = 128 // bytes of what the client sent that the error repeats
-	var args strings.Builder
-	for i := 1; i < len(words) && args.Len() < most; i++ {
-		fmt.Fprintf(&args, "'%.*s' ", most-args.Len(), words[i])
-	}
-	return replyError(fmt.Sprintf("ERR unknown command '%.128s', with args beginning with: %s",
-		words[0], &args))
-}
-
-// in ranges over the keys among words. Words that cannot be read give none.
-func (k keys) in(words []string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		last := k.last
-		if last < 0 {
-			last += len(words)
-		}
-		for i := k.first; i > 0 && i <= last && i < len(words); i += k.step {
-			if !yield(words[i]) {
-				return
-			}
-		}
-		if k.count == 0 || k.count >= len(words) {
-			return
-		}
-		rest := words[k.count+1:]
-		if n, ok := parseInt(words[k.count]); ok && n > 0 && n <= int64(len(rest)) {
-			slices.Values(rest[:n])(yield)
-		}
-	}
 }
 
 // --- requests ----------------------------------------------------------------
@@ -440,14 +505,13 @@ func (k keys) in(words []string) iter.Seq[string] {
 // handler, as in encoding/gob, and no handler passes errors on.
 type request struct {
 	*conn
-	cmd   *command
-	words []string // the name of the command, and its arguments
-	pos   int      // the next to read
-	now   int64    // Unix time in ms at which the command runs
-	edits []edited // containers given out by edit
-
-	nested bool   // within EXEC
-	ready  string // the key that was filled, when a command that blocked runs again
+	cmd    *command
+	words  []string // the name of the command, and its arguments
+	pos    int      // the next to read
+	now    int64    // Unix time in ms at which the command runs
+	edits  []edited // containers given out by edit
+	nested bool     // within EXEC
+	ready  string   // the key that was filled, when a command that blocked runs again
 }
 
 // edited is a container that the handler is about to change.
@@ -460,12 +524,14 @@ type edited struct {
 // A replyError is an error reply: its code and its text.
 type replyError string
 
+func errorf(format string, args ...any) replyError { return replyError(fmt.Sprintf(format, args...)) }
+
 func fail(e replyError) { panic(e) }
 
 // failIf throws an error when something is wrong; args fill the % in it.
 func failIf(wrong bool, e replyError, args ...any) {
 	if wrong && len(args) > 0 {
-		e = replyError(fmt.Sprintf(string(e), args...))
+		e = errorf(string(e), args...)
 	}
 	if wrong {
 		panic(e)
@@ -481,6 +547,10 @@ const (
 	errNoKey      replyError = "ERR no such key"
 	errSameObject replyError = "ERR source and destination objects are the same"
 	errTooLong    replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	errStreamID   replyError = "ERR Invalid stream ID specified as stream command argument"
+	errNoDebug    replyError = "ERR DEBUG command not allowed. If the enable-debug-command option is set to " +
+		"\"local\", you can run it from a local connection, otherwise you need to set this option in the " +
+		"configuration file, and then restart the server."
 	errCountRange replyError = "ERR value is out of range, " +
 		"value must between -9223372036854775807 and 9223372036854775807"
 	errSaveFailed replyError = "MISCONF Redis is configured to save RDB snapshots, but it's currently " +
@@ -490,7 +560,7 @@ const (
 )
 
 func errArity(name string) replyError {
-	return replyError("ERR wrong number of arguments for '" + name + "' command")
+	return errorf("ERR wrong number of arguments for '%s' command", name)
 }
 
 // call runs the handler, and turns what it throws into an error reply in place of what it had written. It is
@@ -514,23 +584,32 @@ func (r *request) call(w *writer) {
 		// Reading the clock costs as much as a GET: in a pipeline the end of a
 		// command serves as the beginning of the next.
 		r.clock = r.store.clock.micros()
-		r.cmd.calls.Add(1)
-		r.cmd.usec.Add(r.clock - began)
-		if r.ready == "" {
-			r.spy(began)
-		}
-		if r.active.Load() != r.now { // a look costs less than an atomic write
-			r.active.Store(r.now)
-		}
+		r.account(began, r.clock-began)
 	}()
 	r.cmd.run(w, r)
 }
 
-// more tells whether there are arguments that were not read yet.
-func (r *request) more() bool { return r.pos < len(r.words) }
+// account tells of a command that ran whoever wants to know: statistics, the slow log, MONITOR and TRACKING.
+func (r *request) account(began, took int64) {
+	r.cmd.calls.Add(1)
+	r.cmd.usec.Add(took)
+	if r.active.Load() != r.now { // a look costs less than an atomic write
+		r.active.Store(r.now)
+	}
+	if r.ready == "" {
+		r.spy(began)
+	}
+	if limit := r.server.config.slow.Load(); limit >= 0 && took >= limit && r.cmd.flags&skipSlowlog == 0 {
+		r.setShared(func() { r.server.slowlog.add(r, took) })
+	}
+	if r.tracking.on && r.cmd.flags&readonly != 0 {
+		r.track()
+	}
+}
 
-// left returns how many of them there are.
-func (r *request) left() int { return len(r.words) - r.pos }
+// more tells whether there are arguments that were not read yet, and left how many.
+func (r *request) more() bool { return r.pos < len(r.words) }
+func (r *request) left() int  { return len(r.words) - r.pos }
 
 // next returns the next argument. An option that ends too early is a syntax error.
 func (r *request) next() string {
@@ -539,19 +618,18 @@ func (r *request) next() string {
 	return r.words[r.pos-1]
 }
 
-// rest returns all arguments that were not read yet, at least one.
-func (r *request) rest() []string {
-	list := r.words[r.pos:]
-	r.pos = len(r.words)
-	return list
+// rest returns all arguments that were not read yet, and several the next n, which there are.
+func (r *request) rest() []string { return r.several(r.left()) }
+
+func (r *request) several(n int) []string {
+	r.pos += n
+	return r.words[r.pos-n : r.pos]
 }
 
 // tally counts the arguments left for which something is true.
 func (r *request) tally(holds func(arg string) bool) (n int) {
 	for _, arg := range r.rest() {
-		if holds(arg) {
-			n++
-		}
+		n += oneIf(holds(arg))
 	}
 	return n
 }
@@ -563,8 +641,7 @@ func (r *request) option() string { return strings.ToUpper(r.next()) }
 // *int64 or *string from the argument behind it, or a func that reads on. Anything else is a syntax error.
 func (r *request) options(known ...any) {
 	for r.more() {
-		word := r.option()
-		i := slices.Index(known, any(word))
+		i := slices.Index(known, any(r.option()))
 		failIf(i < 0, errSyntax)
 		switch to := known[i+1].(type) {
 		case *bool:
@@ -584,15 +661,8 @@ func (r *request) end() { failIf(r.more(), errSyntax) }
 
 // pairs returns all arguments left, which must be pairs.
 func (r *request) pairs() []string {
-	r.failArity(r.left()%2 != 0)
+	failIf(r.left()%2 != 0, errArity(r.cmd.name))
 	return r.rest()
-}
-
-// failArity throws what a command says to too few or too many arguments.
-func (r *request) failArity(wrong bool) {
-	if wrong {
-		fail(errArity(r.cmd.name))
-	}
 }
 
 func (r *request) int() int64 { return toInt(r.next()) }
@@ -603,6 +673,13 @@ func toInt(s string) int64 {
 	return n
 }
 
+// atLeast reads a number that must not be less than low, else e is thrown, also when it is none.
+func (r *request) atLeast(low int64, e replyError) int {
+	n, ok := parseInt(r.next())
+	failIf(!ok || n < low, e)
+	return int(n)
+}
+
 // lastCount reads the count that may end a command; it is 1 when not given.
 func (r *request) lastCount() (count int, given bool) {
 	if failIf(r.left() > 1, errSyntax); !r.more() {
@@ -611,24 +688,11 @@ func (r *request) lastCount() (count int, given bool) {
 	return r.atLeast(0, "ERR value is out of range, must be positive"), true
 }
 
-// atLeast reads a number that must not be less than low, else e is thrown, also when it is none.
-func (r *request) atLeast(low int64, e replyError) int {
-	n, ok := parseInt(r.next())
-	failIf(!ok || n < low, e)
-	return int(min(n, math.MaxInt))
-}
-
 // keysAfterCount reads the number of keys and then the keys.
 func (r *request) keysAfterCount(tooFew replyError) []string {
 	n := r.atLeast(1, "ERR numkeys should be greater than 0")
 	failIf(n > r.left(), tooFew)
 	return r.several(n)
-}
-
-// several returns the next n arguments, which there are.
-func (r *request) several(n int) []string {
-	r.pos += n
-	return r.words[r.pos-n : r.pos]
 }
 
 // oneOf reads one of some words, and returns which.
@@ -654,26 +718,6 @@ func (r *request) dbIndex(notInt replyError) *db {
 	return r.store.dbs[n]
 }
 
-// find returns the item at key, or nil. Under the write lock it first removes a
-// key that is dead, so that what comes next cannot revive it.
-func (r *request) find(key string) *item { return r.findIn(r.db, key) }
-
-func (r *request) findIn(d *db, key string) *item {
-	it := d.find(key, r.now)
-	if it == nil && r.cmd.locks() == write && d.keys.has(key) {
-		r.store.expire(d, key)
-	}
-	if r.cmd.flags&readonly != 0 {
-		if it == nil {
-			r.server.misses.Add(1)
-			r.store.notify(d, 'm', "keymiss", key)
-		} else {
-			r.server.hits.Add(1)
-		}
-	}
-	return it
-}
-
 // locks tells which lock a command runs under: write, readonly, or 0 for none.
 func (c *command) locks() flags {
 	switch {
@@ -685,6 +729,28 @@ func (c *command) locks() flags {
 	return 0
 }
 
+// find returns the item at key, or nil. Under the write lock it first removes a
+// key that is dead, so that what comes next cannot revive it.
+func (r *request) find(key string) *item { return r.findIn(r.db, key) }
+
+func (r *request) findIn(d *db, key string) *item {
+	it := d.find(key, r.now)
+	if it == nil && r.cmd.locks() == write && d.keys.has(key) {
+		r.store.expire(d, key)
+	} else if it != nil && r.cmd.flags&silent == 0 {
+		it.touch(r.now)
+	}
+	switch {
+	case r.cmd.flags&readonly == 0:
+	case it == nil:
+		r.server.misses.Add(1)
+		r.store.notify(d, 'm', "keymiss", key)
+	default:
+		r.server.hits.Add(1)
+	}
+	return it
+}
+
 // stringItem returns the item at key, which must be a string, or nil.
 func (r *request) stringItem(key string) *item {
 	it := r.find(key)
@@ -692,12 +758,17 @@ func (r *request) stringItem(key string) *item {
 	return it
 }
 
-// text returns the string at key.
-func (r *request) text(key string) (s string, ok bool) {
-	if it := r.stringItem(key); it != nil {
-		return it.string(), true
+// text returns the string at key, or nil.
+func (r *request) text(key string) *string {
+	it := r.stringItem(key)
+	switch {
+	case it == nil:
+		return nil
+	case it.object == nil:
+		return &it.text
 	}
-	return "", false
+	s := it.string()
+	return &s
 }
 
 // read returns the container at key, or an empty one that is not stored; it throws WRONGTYPE.
@@ -734,18 +805,20 @@ func (r *request) editString(key string) *buffer {
 
 // setString gives key a string in place of anything, and a deadline if that is not 0.
 func (r *request) setString(key, s, event string, deadline int64) {
-	r.put(key, item{text: s, deadline: deadline})
+	r.put(r.db, key, item{text: s, deadline: deadline})
 	r.changed(key, event, 1)
 }
 
 // put gives key an item that was accessed now, in place of any other.
-func (r *request) put(key string, it item) {
+func (r *request) put(d *db, key string, it item) {
 	it.access = uint32(r.now / 1000)
-	r.db.put(key, it)
+	if d.put(key, it) {
+		r.notify(d, key, "new")
+	}
 }
 
 // changed ends every write: it stores or removes a container that was edited, counts the n changes for the
-// save points, and tells whoever waits or watches; unless there were none. The event is the name that
+// save points, and tells whoever waits, watches or tracks; unless there were none. The event is the name that
 // keyspace notifications have for it.
 func (r *request) changed(key, event string, n int) { r.changedIn(r.db, key, event, n) }
 
@@ -758,42 +831,42 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 		e := &r.edits[i]
 		switch {
 		case e.key != key:
-		case e.object.len() == 0:
+		case e.object.len() == 0 && goesWhenEmpty(e.object):
 			d.remove(key)
 			e.stored, gone = false, true
 		case !e.stored:
-			d.put(key, item{object: e.object, access: uint32(r.now / 1000)})
+			r.put(d, key, item{object: e.object})
 			e.stored = true
 		}
 	}
 	r.store.changes += int64(n)
-	d.touched(key)
-	r.store.signal(d, key)
+	r.store.touched(d, key, r.conn)
 	r.notify(d, key, event)
 	if gone {
 		r.notify(d, key, "del")
 	}
 }
 
-// notify tells of an event, whose class is that of the command that made it, unless all types have it.
+// eventClasses are the classes of events that all types have; the others have that of the command's group.
+var eventClass = map[string]byte{"del": 'g', "expire": 'g', "persist": 'g', "sortstore": 'l', "new": 'n'}
+
+// notify tells of an event.
 func (r *request) notify(d *db, key, event string) {
-	if *r.server.config.events.Load() == "" {
-		return
+	if *r.server.config.events.Load() != "" {
+		r.store.notify(d, cmp.Or(eventClass[event], r.cmd.group.class), event, key)
 	}
-	class := r.cmd.group.class
-	switch event {
-	case "del", "expire", "persist":
-		class = 'g'
-	case "sortstore":
-		class = 'l'
-	}
-	r.store.notify(d, class, event, key)
 }
 
 // --- connection --------------------------------------------------------------
 
+func cmdEcho(w *writer, r *request)           { w.bulk(r.next()) }
+func cmdClientID(w *writer, r *request)       { w.int64(r.id) }
+func cmdClientInfo(w *writer, r *request)     { w.verbatim(r.conn.describe(r.now) + "\n") }
+func cmdClientGetName(w *writer, r *request)  { w.maybe(either(r.name == "", nil, &r.name)) }
+func cmdClientGetRedir(w *writer, r *request) { w.int64(r.tracking.target()) }
+
 func cmdPing(w *writer, r *request) {
-	r.failArity(r.left() > 1)
+	failIf(r.left() > 1, errArity("ping"))
 	switch message := strings.Join(r.words[1:], ""); {
 	case r.speaking == 2 && r.subscriptions() > 0:
 		w.bulks([]string{"pong", message})
@@ -804,15 +877,13 @@ func cmdPing(w *writer, r *request) {
 	}
 }
 
-func cmdEcho(w *writer, r *request) { w.bulk(r.next()) }
-
 func cmdQuit(w *writer, r *request) {
 	r.closing = true
 	w.ok()
 }
 
 func cmdSelect(w *writer, r *request) {
-	d := r.dbIndex("ERR value is not an integer or out of range")
+	d := r.dbIndex(errNotInt)
 	r.setShared(func() { r.conn.db = d })
 	w.ok()
 }
@@ -820,8 +891,7 @@ func cmdSelect(w *writer, r *request) {
 func cmdReset(w *writer, r *request) {
 	r.discard()
 	r.in.guest = r.server.config.get("requirepass") != ""
-	r.replies = replyOn
-	w.resp3 = false
+	r.replies, w.resp3 = replyOn, false
 	r.setShared(func() {
 		r.forget()
 		r.conn.db, r.name, r.speaking, r.noEvict = r.store.dbs[0], "", 2, false
@@ -839,26 +909,24 @@ func (r *request) authenticate(user, password string) {
 
 func cmdAuth(w *writer, r *request) {
 	user := "default"
-	switch {
-	case r.left() > 2:
-		fail(errSyntax)
-	case r.left() == 2:
+	failIf(r.left() > 2, errSyntax)
+	if r.left() == 2 {
 		user = r.next()
-	case r.server.config.get("requirepass") == "":
-		fail("ERR AUTH <password> called without any password configured for the default user. " +
-			"Are you sure your configuration is correct?")
+	} else {
+		failIf(r.server.config.get("requirepass") == "", "ERR AUTH <password> called without any password "+
+			"configured for the default user. Are you sure your configuration is correct?")
 	}
 	r.authenticate(user, r.next())
 	w.ok()
 }
 
 func cmdHello(w *writer, r *request) {
-	dialect := int64(0)
+	dialect := r.speaking
 	if r.more() {
 		n, ok := parseInt(r.next())
 		failIf(!ok, "ERR Protocol version is not an integer or out of range")
 		failIf(n < 2 || n > 3, "NOPROTO unsupported protocol version")
-		dialect = n
+		dialect = int(n)
 	}
 	for r.more() {
 		switch word := r.next(); {
@@ -870,27 +938,25 @@ func cmdHello(w *writer, r *request) {
 			failIf(true, "ERR Syntax error in HELLO option '%s'", word)
 		}
 	}
-	if r.in.guest {
-		fail("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH " +
-			"<user> <pass> option can be used to authenticate the client and select the RESP protocol " +
-			"version at the same time")
-	}
-	if dialect != 0 {
-		w.resp3 = dialect == 3
-		r.setShared(func() { r.speaking = int(dialect) })
-	}
-	w.any(fields{"server", "redis", "version", redisVersion, "proto", r.speaking, "id", r.id,
+	failIf(r.in.guest, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "+
+		"AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "+
+		"version at the same time")
+	w.resp3 = dialect == 3
+	r.setShared(func() { r.speaking = dialect })
+	w.any(fields{"server", "redis", "version", redisVersion, "proto", dialect, "id", r.id,
 		"mode", "standalone", "role", "master", "modules", []any{}})
 }
 
-// isLabel tells whether a client may call itself or its library s: no space, no
-// newline, nothing that cannot be printed, so that CLIENT LIST stays readable.
-func isLabel(s string) bool {
-	return !strings.ContainsFunc(s, func(c rune) bool { return c < '!' || c > '~' })
+// label returns what a client may call itself or its library, e in front of the error when it may not: no
+// space, nothing that cannot be printed, so that CLIENT LIST stays readable.
+func label(s, what string) string {
+	bad := strings.ContainsFunc(s, func(c rune) bool { return c < '!' || c > '~' })
+	failIf(bad, "ERR %s cannot contain spaces, newlines or special characters.", what)
+	return s
 }
 
 func (r *request) setName(name string) {
-	failIf(!isLabel(name), "ERR Client names cannot contain spaces, newlines or special characters.")
+	label(name, "Client names")
 	r.setShared(func() { r.name = name })
 }
 
@@ -899,21 +965,14 @@ func cmdClientSetName(w *writer, r *request) {
 	w.ok()
 }
 
-func cmdClientGetName(w *writer, r *request) { w.maybe(r.name, r.name != "") }
-
 func cmdClientSetInfo(w *writer, r *request) {
-	option, v := r.next(), r.next()
+	option := r.next()
 	i := slices.Index([]string{"lib-name", "lib-ver"}, strings.ToLower(option))
 	failIf(i < 0, "ERR Unrecognized option '%s'", option)
-	failIf(!isLabel(v),
-		"ERR %s cannot contain spaces, newlines or special characters.", strings.ToLower(option))
+	v := label(r.next(), strings.ToLower(option))
 	r.setShared(func() { r.lib[i] = v })
 	w.ok()
 }
-
-func cmdClientID(w *writer, r *request) { w.int64(r.id) }
-
-func cmdClientInfo(w *writer, r *request) { w.verbatim(r.conn.describe(r.now) + "\n") }
 
 func cmdClientNoEvict(w *writer, r *request) {
 	on := r.oneOf("OFF", "ON") == 1
@@ -931,44 +990,42 @@ func cmdClientReply(w *writer, r *request) {
 	}
 }
 
-// clientType reads a TYPE of client. There are no replicas, and no master.
-func (r *request) clientType() string {
-	word := r.next()
-	kind := strings.Replace(strings.ToLower(word), "slave", "replica", 1)
-	known := slices.Contains([]string{"normal", "pubsub", "master", "replica"}, kind)
-	failIf(!known, "ERR Unknown client type '%s'", word)
-	return kind
-}
-
 // A clientFilter says which clients CLIENT LIST and CLIENT KILL mean.
 type clientFilter struct {
 	ids               []int64
 	kind, addr, laddr string
 }
 
-func (f *clientFilter) allows(c *conn) bool {
-	kind := [...]string{"normal", "pubsub"}[min(c.subscriptions(), 1)]
-	return (f.ids == nil || slices.Contains(f.ids, c.id)) && (f.kind == "" || f.kind == kind) &&
-		(f.addr == "" || f.addr == c.RemoteAddr().String()) &&
-		(f.laddr == "" || f.laddr == c.LocalAddr().String())
+// readKind reads a TYPE of client. There are no replicas, and no master.
+func (f *clientFilter) readKind(r *request) {
+	word := r.next()
+	f.kind = strings.Replace(strings.ToLower(word), "slave", "replica", 1)
+	known := slices.Contains([]string{"normal", "pubsub", "master", "replica"}, f.kind)
+	failIf(!known, "ERR Unknown client type '%s'", word)
+}
+
+// clients returns those that are meant, oldest first.
+func (f *clientFilter) clients(s *server) []*conn {
+	return slices.DeleteFunc(s.allClients(), func(c *conn) bool {
+		kind := either(c.subscriptions() > 0, "pubsub", "normal")
+		return f.ids != nil && !slices.Contains(f.ids, c.id) || f.kind != "" && f.kind != kind ||
+			f.addr != "" && f.addr != c.RemoteAddr().String() || f.laddr != "" && f.laddr != c.LocalAddr().String()
+	})
 }
 
 func cmdClientList(w *writer, r *request) {
 	var f clientFilter
-	r.options("TYPE", func() { f.kind = r.clientType(); r.end() }, "ID", func() {
-		r.next()
-		r.pos--
+	r.options("TYPE", func() { f.readKind(r); r.end() }, "ID", func() {
+		failIf(!r.more(), errSyntax)
 		for r.more() {
 			f.ids = append(f.ids, int64(r.atLeast(math.MinInt64, "ERR Invalid client ID")))
 		}
 	})
-	var lines strings.Builder
-	for _, c := range r.server.allClients() {
-		if f.allows(c) {
-			lines.WriteString(c.describe(r.now) + "\n")
-		}
+	lines := ""
+	for _, c := range f.clients(r.server) {
+		lines += c.describe(r.now) + "\n"
 	}
-	w.verbatim(lines.String())
+	w.verbatim(lines)
 }
 
 func cmdClientKill(w *writer, r *request) {
@@ -977,23 +1034,20 @@ func cmdClientKill(w *writer, r *request) {
 	if old {
 		f.addr, skipMe = r.next(), false
 	}
-	r.options("TYPE", func() { f.kind = r.clientType() }, "ADDR", &f.addr, "LADDR", &f.laddr, "ID", func() {
+	r.options("TYPE", func() { f.readKind(r) }, "ADDR", &f.addr, "LADDR", &f.laddr, "ID", func() {
 		f.ids = []int64{int64(r.atLeast(1, "ERR client-id should be greater than 0"))}
 	}, "USER", func() {
 		user := r.next()
 		failIf(user != "default", "ERR No such user '%s'", user)
 	}, "SKIPME", func() { skipMe = r.oneOf("NO", "YES") == 1 })
 	killed := 0
-	for _, c := range r.server.allClients() {
-		switch {
-		case !f.allows(c) || skipMe && c == r.conn:
-			continue
-		case c == r.conn:
-			c.closing = true // when it has the reply
-		default:
+	for _, c := range f.clients(r.server) {
+		if c != r.conn {
 			c.Close()
+		} else if !skipMe {
+			c.closing = true // when it has the reply
 		}
-		killed++
+		killed += oneIf(c != r.conn || !skipMe)
 	}
 	failIf(old && killed == 0, "ERR No such client")
 	w.done(!old, killed)
@@ -1005,17 +1059,100 @@ func cmdClientUnblock(w *writer, r *request) {
 		reason = r.option()
 	}
 	failIf(reason != "TIMEOUT" && reason != "ERROR", "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-	reply := (*writer).nullArray
-	if reason == "ERROR" {
-		reply = func(w *writer) { w.err("UNBLOCKED client unblocked via CLIENT UNBLOCK") }
+	complain := func(w *writer) { w.err("UNBLOCKED client unblocked via CLIENT UNBLOCK") }
+	c := r.server.client(id)
+	w.bit(c != nil && c.unblock(either(reason == "ERROR", complain, c.none)))
+}
+
+func cmdClientPause(w *writer, r *request) {
+	text, mode := r.next(), "ALL"
+	if r.more() {
+		mode = r.option()
 	}
-	waits := func(c *conn) bool { return c.id == id && c.unblock(reply) }
-	w.bit(slices.ContainsFunc(r.server.allClients(), waits))
+	failIf(mode != "ALL" && mode != "WRITE", "ERR CLIENT PAUSE mode must be WRITE or ALL")
+	r.server.allStop.Store(mode == "ALL")
+	r.store.frozen.Store(time.Now().Add(toMillis(text)).UnixMilli())
+	w.ok()
+}
+
+func cmdClientUnpause(w *writer, r *request) {
+	r.store.frozen.Store(0)
+	w.ok()
+}
+
+// --- client side caching -----------------------------------------------------
+
+func cmdClientTracking(w *writer, r *request) {
+	old, t, prefix := r.tracking, tracking{on: r.oneOf("OFF", "ON") == 1}, []string(nil)
+	r.options("BCAST", &t.bcast, "OPTIN", &t.optIn, "OPTOUT", &t.optOut, "NOLOOP", &t.noLoop,
+		"PREFIX", func() { prefix = append(prefix, r.next()) }, "REDIRECT", func() {
+			failIf(t.redirect != 0, "ERR A client can only redirect to a single other client")
+			t.redirect = r.int()
+			failIf(r.server.client(t.redirect) == nil, "ERR The client ID you want redirect to does not exist")
+		})
+	if t.on {
+		const again = "before disabling tracking for this client, and then re-enabling it with a different mode."
+		failIf(!t.bcast && prefix != nil, "ERR PREFIX option requires BCAST mode to be enabled")
+		failIf(old.on && old.bcast != t.bcast, "ERR You can't switch BCAST mode on/off "+again)
+		failIf(t.bcast && (t.optIn || t.optOut), "ERR OPTIN and OPTOUT are not compatible with BCAST")
+		failIf(t.optIn && t.optOut, "ERR You can't specify both OPTIN mode and OPTOUT mode")
+		failIf(t.optIn && old.optOut || t.optOut && old.optIn, "ERR You can't switch OPTIN/OPTOUT mode "+again)
+	}
+	before := slices.Collect(maps.Keys(r.topics[prefixes]))
+	for i, p := range prefix {
+		for j, o := range slices.Concat(before, prefix[i+1:]) {
+			failIf(strings.HasPrefix(p, o) || strings.HasPrefix(o, p), "ERR Prefix '%s' overlaps with %s prefix '%s'. "+
+				"Prefixes for a single client must not overlap.", p,
+				either(j < len(before), "an existing", "another provided"), o)
+		}
+	}
+	if t.bcast && len(before)+len(prefix) == 0 {
+		prefix = []string{""} // of every key
+	}
+	r.setShared(func() { r.setTracking(t, prefix...) })
+	w.ok()
+}
+
+func cmdClientCaching(w *writer, r *request) {
+	t := r.tracking
+	failIf(!t.on, "ERR CLIENT CACHING can be called only when the client is in tracking mode with "+
+		"OPTIN or OPTOUT mode enabled")
+	yes := r.oneOf("NO", "YES") == 1
+	failIf(yes && !t.optIn || !yes && !t.optOut, "ERR CLIENT CACHING %s is only valid when tracking is enabled in %s mode.",
+		either(yes, "YES", "NO"), either(yes, "OPTIN", "OPTOUT"))
+	r.caching = true
+	w.ok()
+}
+
+func cmdClientTrackingInfo(w *writer, r *request) {
+	t := &r.tracking
+	list := chosen("off", !t.on, "on", t.on, "bcast", t.bcast, "optin", t.optIn, "caching-yes", r.caching && t.optIn,
+		"optout", t.optOut, "caching-no", r.caching && t.optOut, "noloop", t.noLoop, "broken_redirect", t.broken)
+	w.mapOf(3)
+	w.bulk("flags")
+	w.set(len(list))
+	w.each(list...)
+	w.each("redirect", t.target(), "prefixes", slices.Sorted(maps.Keys(r.topics[prefixes])))
+}
+
+// chosen returns the names, in pairs of a name and a bool, that are true.
+func chosen(pairs ...any) (list []any) {
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1].(bool) {
+			list = append(list, pair[0])
+		}
+	}
+	return list
 }
 
 // --- generic -----------------------------------------------------------------
 
 func cmdDel(w *writer, r *request) { w.int(r.tally(r.delete)) }
+func cmdExists(w *writer, r *request) {
+	w.int(r.tally(func(key string) bool { return r.find(key) != nil }))
+}
+func cmdType(w *writer, r *request)    { w.simple(r.find(r.next()).typeName()) }
+func cmdPersist(w *writer, r *request) { w.bit(r.expireAt(r.next(), 0)) }
 
 // delete removes a key, and tells whether it was there.
 func (r *request) delete(key string) bool {
@@ -1027,37 +1164,20 @@ func (r *request) delete(key string) bool {
 	return there
 }
 
-func cmdExists(w *writer, r *request) {
-	w.int(r.tally(func(key string) bool { return r.find(key) != nil }))
-}
-
-func cmdType(w *writer, r *request) { w.simple(r.find(r.next()).typeName()) }
-
 // unitOf returns the unit in ms of what commands and options take or tell: with a p they mean ms.
-func unitOf(word string) int64 {
-	if word[0] == 'p' {
-		return 1
-	}
-	return 1000
-}
+func unitOf(word string) int64 { return either[int64](word[0] == 'p', 1, 1000) }
 
 func (r *request) failExpireTime(wrong bool) {
-	if wrong {
-		fail(replyError("ERR invalid expire time in '" + r.cmd.name + "' command"))
-	}
+	failIf(wrong, "ERR invalid expire time in '%s' command", r.cmd.name)
 }
 
-// deadline turns n into Unix ms: a time for words that end in at, like expireat or px, else from now on.
+// deadline turns n into Unix ms: a time for words that end in at, like expireat or pxat, else from now on.
 func (r *request) deadline(n int64, word string) int64 {
-	unit, base := unitOf(word), r.now
-	if strings.HasSuffix(word, "at") {
-		base = 0
-	}
+	unit, base := unitOf(word), either(strings.HasSuffix(word, "at"), 0, r.now)
 	r.failExpireTime(n > (math.MaxInt64-base)/unit || n < math.MinInt64/unit)
 	return base + n*unit
 }
 
-// cmdExpire is EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT.
 func cmdExpire(w *writer, r *request) {
 	key, when := r.next(), r.next()
 	var nx, xx, gt, lt bool
@@ -1068,78 +1188,47 @@ func cmdExpire(w *writer, r *request) {
 	r.options("NX", &nx, "XX", &xx, "GT", &gt, "LT", &lt)
 	failIf(nx && (xx || gt || lt), "ERR NX and XX, GT or LT options at the same time are not compatible")
 	failIf(gt && lt, "ERR GT and LT options at the same time are not compatible")
-	at := r.deadline(toInt(when), r.cmd.name)
+	at, old := r.deadline(toInt(when), r.cmd.name), int64(0) // 0: never, which is later than any time
 	it := r.find(key)
-	if it == nil {
-		w.int(0)
-		return
+	if it != nil {
+		old = it.deadline
 	}
-	old := it.deadline // 0: never, which is later than any time
-	sets := !(nx && old != 0 || xx && old == 0 || gt && (old == 0 || at <= old) || lt && old != 0 && at >= old)
-	if sets {
-		r.expireAt(key, *it, at)
-	}
-	w.bit(sets)
+	sets := it != nil && !(nx && old != 0 || xx && old == 0 || gt && (old == 0 || at <= old) || lt && old != 0 && at >= old)
+	w.bit(sets && r.expireAt(key, at))
 }
 
-// expireAt gives a key, whose item is it, a deadline in Unix ms; one in the past deletes the key.
-func (r *request) expireAt(key string, it item, at int64) {
-	if at <= r.now {
-		r.delete(key)
-		return
+// expireAt gives a key a deadline in Unix ms, or takes it away when at is 0, and tells whether it could. A
+// deadline in the past deletes the key.
+func (r *request) expireAt(key string, at int64) bool {
+	it := r.find(key)
+	switch {
+	case it == nil || at == 0 && it.deadline == 0:
+		return false
+	case at != 0 && at <= r.now:
+		return r.delete(key)
 	}
-	it.deadline = at
-	r.put(key, it)
-	r.changed(key, "expire", 1)
+	changed := *it
+	changed.deadline = at
+	r.put(r.db, key, changed)
+	r.changed(key, either(at == 0, "persist", "expire"), 1)
+	return true
 }
 
-// cmdTTL is TTL, PTTL, EXPIRETIME and PEXPIRETIME.
 func cmdTTL(w *writer, r *request) {
-	key := r.next()
-	switch it := r.find(key); {
+	switch it := r.find(r.next()); {
 	case it == nil:
 		w.int(-2)
 	case it.deadline == 0:
 		w.int(-1)
 	default:
 		n, unit := it.deadline, unitOf(r.cmd.name)
-		if !strings.HasSuffix(r.cmd.name, "expiretime") {
-			n -= r.now
-		}
+		n -= either(strings.HasSuffix(r.cmd.name, "expiretime"), 0, r.now)
 		w.int64(n/unit + (n%unit+unit/2)/unit) // rounded
 	}
 }
 
-func cmdPersist(w *writer, r *request) {
-	w.bit(r.persist(r.next()))
-}
-
-// persist takes the deadline from a key, if there is one.
-func (r *request) persist(key string) bool {
-	it := r.find(key)
-	had := it != nil && it.deadline != 0
-	if had {
-		alive := *it
-		alive.deadline = 0
-		r.put(key, alive)
-		r.changed(key, "persist", 1)
-	}
-	return had
-}
-
-func cmdKeys(w *writer, r *request) {
-	pattern := r.next()
-	var found []string
-	for key, it := range r.db.keys.all() {
-		if match(pattern, key) && !it.dead(r.now) {
-			found = append(found, key)
-		}
-	}
-	w.bulks(found)
-}
-
 func cmdRandomKey(w *writer, r *request) {
-	for r.db.keys.len() > 0 {
+	for tries := 100; r.db.keys.n > 0 && tries > 0; tries-- {
 		key := r.db.keys.random().key
 		if r.find(key) != nil {
 			w.bulk(key)
@@ -1155,24 +1244,24 @@ func cmdRename(w *writer, r *request) {
 	failIf(r.find(from) == nil, errNoKey)
 	moves := r.find(to) == nil || !onlyNew
 	if moves && from != to {
-		r.place(from, r.db, to, false)
-		r.changed(from, "rename_from", 1)
-		r.changed(to, "rename_to", 1)
+		r.place(from, r.db, to, "rename_from", "rename_to")
 	}
 	w.done(onlyNew, oneIf(moves))
 }
 
-// place gives a key in dest the value and the deadline of one that is there, which goes unless it is kept.
-func (r *request) place(from string, dest *db, to string, keep bool) {
+// place gives a key in dest the value and the deadline of one that is there, which goes if that is an event.
+func (r *request) place(from string, dest *db, to, goes, comes string) {
 	it := *r.find(from)
-	if keep && it.object != nil {
+	if goes == "" && it.object != nil {
 		it.object = it.object.clone()
 	}
-	it.access = uint32(r.now / 1000)
-	dest.put(to, it)
-	if !keep {
+	dest.remove(to)
+	r.put(dest, to, it)
+	if goes != "" {
 		r.db.remove(from)
+		r.changed(from, goes, 1)
 	}
+	r.changedIn(dest, to, comes, 1)
 }
 
 func cmdMove(w *writer, r *request) {
@@ -1180,9 +1269,7 @@ func cmdMove(w *writer, r *request) {
 	failIf(dest == r.db, errSameObject)
 	moves := r.find(key) != nil && r.findIn(dest, key) == nil
 	if moves {
-		r.place(key, dest, key, false)
-		r.changed(key, "move_from", 1)
-		r.changedIn(dest, key, "move_to", 1)
+		r.place(key, dest, key, "move_from", "move_to")
 	}
 	w.bit(moves)
 }
@@ -1193,8 +1280,7 @@ func cmdCopy(w *writer, r *request) {
 	failIf(dest == r.db && from == to, errSameObject)
 	copies := r.find(from) != nil && (r.findIn(dest, to) == nil || replace)
 	if copies {
-		r.place(from, dest, to, true)
-		r.changedIn(dest, to, "copy_to", 1)
+		r.place(from, dest, to, "", "copy_to")
 	}
 	w.bit(copies)
 }
@@ -1214,27 +1300,175 @@ func (r *request) scanOptions(more ...any) (pattern string, count int) {
 	return pattern, int(n)
 }
 
+// cmdScan is SCAN, and KEYS, which scans all at once.
 func cmdScan(w *writer, r *request) {
-	from, kind := r.cursor(), ""
-	pattern, count := r.scanOptions("TYPE", &kind)
-	var found []string
+	from, pattern, count, kind, found := uint64(0), "", math.MaxInt, "", []string{}
+	if r.cmd.name == "keys" {
+		pattern = r.next()
+	} else {
+		from = r.cursor()
+		pattern, count = r.scanOptions("TYPE", &kind)
+	}
 	cursor := r.db.keys.scan(from, count, func(key string, it *item) {
 		fits := kind == "" || strings.EqualFold(it.typeName(), kind)
 		if fits && match(pattern, key) && !it.dead(r.now) {
 			found = append(found, key)
 		}
 	})
-	w.array(2)
-	w.bulk(strconv.FormatUint(cursor, 10))
+	if r.cmd.name != "keys" {
+		w.array(2)
+		w.bulk(strconv.FormatUint(cursor, 10))
+	}
 	w.bulks(found)
 }
 
 // length makes LLEN and its like.
 func length[T any, P pointer[T]](w *writer, r *request) { w.int(read[T, P](r, r.next()).len()) }
 
+func cmdObject(w *writer, r *request) {
+	it := r.find(r.next())
+	switch _, encoding := it.kind(); {
+	case it == nil:
+		w.null()
+	case r.cmd.name == "object|encoding":
+		w.bulk(encoding)
+	case r.cmd.name == "object|idletime":
+		w.int64(r.now/1000 - int64(it.access))
+	case r.cmd.name == "object|refcount":
+		w.int(1)
+	default:
+		fail("ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when " +
+			"switching between policies at runtime LRU and LFU data will take some time to adjust.")
+	}
+}
+
+// cmdWait answers what is true of a master without replicas: that none has what was written.
+func cmdWait(w *writer, r *request) {
+	n, timeout, none := r.int(), toMillis(r.next()), func(w *writer) { w.int(0) }
+	if n > 0 {
+		r.block(w, nil, timeout, none)
+	} else {
+		none(w)
+	}
+}
+
+// --- SORT --------------------------------------------------------------------
+
+// A sortable is an element, and what SORT compares: its text, or the number in it. by is nil for what BY does
+// not find, which stands before all text and counts as 0.
+type sortable struct {
+	element string
+	by      *string
+	number  float64
+}
+
+func (a sortable) compare(b sortable, alpha bool) int {
+	switch {
+	case !alpha:
+		return cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.element, b.element))
+	case a.by == nil || b.by == nil:
+		return oneIf(a.by != nil) - oneIf(b.by != nil)
+	}
+	return strings.Compare(*a.by, *b.by)
+}
+
+func cmdSort(w *writer, r *request) {
+	key, by, offset, count := r.next(), "", int64(0), int64(math.MaxInt64)
+	var desc, alpha bool
+	var gets []string
+	var dest *string
+	known := []any{"ASC", func() { desc = false }, "DESC", &desc, "ALPHA", &alpha, "BY", &by,
+		"GET", func() { gets = append(gets, r.next()) }, "LIMIT", func() { offset, count = r.int(), r.int() }}
+	if r.cmd.flags&write != 0 {
+		known = append(known, "STORE", func() { s := r.next(); dest = &s })
+	}
+	r.options(known...)
+	asTheyAre := by != "" && !strings.Contains(by, "*")
+	all, isSet := r.sortables(key, asTheyAre && desc)
+	if asTheyAre && isSet && dest != nil { // whose order nobody can know
+		asTheyAre, alpha, by = false, true, ""
+	}
+	for i := range all {
+		s := &all[i]
+		if by != "" && !asTheyAre {
+			s.by = r.follow(by, s.element)
+		}
+		if !alpha && !asTheyAre && s.by != nil && *s.by != "" {
+			var ok bool
+			s.number, ok = parseDouble(strings.TrimLeft(*s.by, space))
+			failIf(!ok, "ERR One or more scores can't be converted into double")
+		}
+	}
+	if !asTheyAre {
+		slices.SortStableFunc(all, func(a, b sortable) int { return either(desc, -1, 1) * a.compare(b, alpha) })
+	}
+	from := min(max(offset, 0), int64(len(all)))
+	all = all[from:]
+	var found []*string
+	for _, s := range all[:either(count < 0, int64(len(all)), min(count, int64(len(all))))] {
+		if gets == nil {
+			found = append(found, &s.element)
+		}
+		for _, pattern := range gets {
+			found = append(found, r.follow(pattern, s.element))
+		}
+	}
+	if dest == nil {
+		w.array(len(found))
+		for _, s := range found {
+			w.maybe(s)
+		}
+		return
+	}
+	l := &list{}
+	for _, s := range found {
+		l.push(back, *cmp.Or(s, new(string)))
+	}
+	r.replace(w, *dest, "sortstore", l)
+}
+
+// sortables returns what is in a list, a set or, by score, a sorted set.
+func (r *request) sortables(key string, reverse bool) (all []sortable, isSet bool) {
+	it := r.find(key)
+	kind := it.typeName()
+	failIf(!slices.Contains([]string{"none", "list", "set", "zset"}, kind), errWrongType)
+	if it != nil {
+		for parts := range it.elements() {
+			all = append(all, sortable{element: parts[0], by: &parts[0]})
+		}
+	}
+	if reverse {
+		slices.Reverse(all)
+	}
+	return all, kind == "set"
+}
+
+// follow returns what a pattern of SORT leads to when element stands for its *: a string, or a field of a hash
+// as in key*->field. # is the element itself.
+func (r *request) follow(pattern, element string) *string {
+	if pattern == "#" {
+		return &element
+	}
+	before, after, ok := strings.Cut(pattern, "*")
+	end, field, isHash := strings.Cut(after, "->")
+	if isHash = isHash && field != ""; !isHash {
+		end = after
+	}
+	it := r.find(before + element + end)
+	if !ok || it == nil {
+		return nil
+	}
+	if h, isIt := it.object.(*hash); isIt && isHash {
+		return h.get(field)
+	}
+	s := it.string()
+	return either(isHash || it.typeName() != "string", nil, &s)
+}
+
 // --- string ------------------------------------------------------------------
 
-func cmdGet(w *writer, r *request) { w.maybe(r.text(r.next())) }
+func cmdGet(w *writer, r *request)    { w.maybe(r.text(r.next())) }
+func cmdStrLen(w *writer, r *request) { w.int(r.stringItem(r.next()).length()) }
 
 func cmdMGet(w *writer, r *request) {
 	w.array(r.left())
@@ -1247,16 +1481,19 @@ func cmdMGet(w *writer, r *request) {
 	}
 }
 
-// A lifetime is what SET and GETEX can say about a deadline: one option and its number.
-type lifetime struct{ word, n string }
+// setOptions are the options of SET. Other commands are SET with some of them.
+type setOptions struct {
+	nx, xx, get bool
+	word, n     string // what it says about a deadline, like ex 10
+}
 
-// options returns the options about a deadline; each excludes the others.
-func (l *lifetime) options(r *request, alone string) (known []any) {
+// lifetimes returns the options about a deadline; each excludes the others.
+func (o *setOptions) lifetimes(r *request, alone string) (known []any) {
 	for _, word := range []string{"ex", "px", "exat", "pxat", alone} {
 		known = append(known, strings.ToUpper(word), func() {
-			failIf(l.word != "" && l.word != word, errSyntax)
-			if l.word = word; word != alone {
-				l.n = r.next()
+			failIf(o.word != "" && o.word != word, errSyntax)
+			if o.word = word; word != alone {
+				o.n = r.next()
 			}
 		})
 	}
@@ -1264,39 +1501,28 @@ func (l *lifetime) options(r *request, alone string) (known []any) {
 }
 
 // deadline returns the deadline in Unix ms that is to be set, 0 for none.
-func (l *lifetime) deadline(r *request) int64 {
-	if !strings.Contains(l.word, "x") {
+func (o *setOptions) deadline(r *request) int64 {
+	if !strings.Contains(o.word, "x") {
 		return 0
 	}
-	n := toInt(l.n)
+	n := toInt(o.n)
 	r.failExpireTime(n <= 0)
-	return r.deadline(n, l.word)
-}
-
-// setOptions are the options of SET. Other commands are SET with some of them.
-type setOptions struct {
-	lifetime
-	nx, xx, get bool
+	return r.deadline(n, o.word)
 }
 
 func cmdSet(w *writer, r *request) {
 	key, text := r.next(), r.next()
-	if r.more() {
-		r.setWithOptions(w, key, text)
+	if !r.more() {
+		r.setString(key, text, "set", 0)
+		w.ok()
 		return
 	}
-	r.setString(key, text, "set", 0)
-	w.ok()
-}
-
-func (r *request) setWithOptions(w *writer, key, text string) {
 	var o setOptions
-	r.options(append(o.options(r, "keepttl"), "NX", &o.nx, "XX", &o.xx, "GET", &o.get)...)
+	r.options(append(o.lifetimes(r, "keepttl"), "NX", &o.nx, "XX", &o.xx, "GET", &o.get)...)
 	failIf(o.nx && o.xx, errSyntax)
-	old, set := r.set(key, text, &o)
-	switch {
+	switch old, set := r.set(key, text, &o); {
 	case o.get:
-		w.place(old)
+		w.maybe(old)
 	case set:
 		w.ok()
 	default:
@@ -1327,7 +1553,7 @@ func (r *request) set(key, text string, o *setOptions) (old *string, set bool) {
 
 // cmdSetEx is SETEX and PSETEX.
 func cmdSetEx(w *writer, r *request) {
-	key, o := r.next(), setOptions{lifetime: lifetime{r.cmd.name, r.next()}}
+	key, o := r.next(), setOptions{word: r.cmd.name, n: r.next()}
 	r.set(key, r.next(), &o)
 	w.ok()
 }
@@ -1339,7 +1565,7 @@ func cmdSetNX(w *writer, r *request) {
 
 func cmdGetSet(w *writer, r *request) {
 	old, _ := r.set(r.next(), r.next(), &setOptions{get: true})
-	w.place(old)
+	w.maybe(old)
 }
 
 func cmdGetDel(w *writer, r *request) {
@@ -1349,18 +1575,13 @@ func cmdGetDel(w *writer, r *request) {
 }
 
 func cmdGetEx(w *writer, r *request) {
-	key := r.next()
-	var life lifetime
-	r.options(life.options(r, "persist")...)
-	text, existed := r.text(key)
-	if existed && life.word == "persist" {
-		r.persist(key)
-	} else if existed {
-		if at := life.deadline(r); at != 0 {
-			r.expireAt(key, *r.find(key), at)
-		}
+	key, o := r.next(), setOptions{}
+	r.options(o.lifetimes(r, "persist")...)
+	text := r.text(key)
+	w.maybe(text)
+	if text != nil && o.word != "" {
+		r.expireAt(key, o.deadline(r))
 	}
-	w.maybe(text, existed)
 }
 
 // cmdMSet is MSET and MSETNX.
@@ -1378,44 +1599,36 @@ func cmdMSet(w *writer, r *request) {
 func cmdAppend(w *writer, r *request) {
 	key, more := r.next(), r.next()
 	it := r.stringItem(key)
+	failIf(it.length()+len(more) > bulkMax, errTooLong)
 	if it == nil {
 		r.setString(key, more, "append", 0)
-		w.int(len(more))
-		return
+	} else {
+		t := r.editString(key)
+		t.b = append(t.b, more...)
+		r.changed(key, "append", 1)
 	}
-	failIf(it.length()+len(more) > bulkMax, errTooLong)
-	t := r.editString(key)
-	t.b = append(t.b, more...)
-	r.changed(key, "append", 1)
-	w.int(len(t.b))
+	w.int(r.stringItem(key).length())
 }
-
-func cmdStrLen(w *writer, r *request) { w.int(r.stringItem(r.next()).length()) }
 
 func cmdGetRange(w *writer, r *request) {
 	key, start, stop := r.next(), r.int(), r.int()
 	it := r.stringItem(key)
-	if start >= 0 || start <= stop { // unlike a list, a string reaches down to its first byte
-		stop = max(stop, -int64(it.length()))
-	}
-	i, j := span(start, stop, it.length())
-	w.bulk(it.slice(i, j))
+	w.bulk(it.slice(textSpan(start, stop, it.length())))
 }
 
 func cmdSetRange(w *writer, r *request) {
 	key, offset, part := r.next(), r.int(), r.next()
 	failIf(offset < 0, "ERR offset is out of range")
-	size := r.stringItem(key).length()
-	if part == "" {
-		w.int(size)
-		return
+	it := r.stringItem(key)
+	if part != "" {
+		failIf(offset > bulkMax || int(offset)+len(part) > bulkMax, errTooLong)
+		t := r.editString(key)
+		t.grow(int(offset) + len(part))
+		copy(t.b[offset:], part)
+		r.changed(key, "setrange", 1)
+		it = r.stringItem(key)
 	}
-	failIf(offset > bulkMax || int(offset)+len(part) > bulkMax, errTooLong)
-	t := r.editString(key)
-	t.grow(int(offset) + len(part))
-	copy(t.b[offset:], part)
-	r.changed(key, "setrange", 1)
-	w.int(len(t.b))
+	w.int(it.length())
 }
 
 // cmdIncr is INCR, INCRBY, DECR and DECRBY.
@@ -1425,14 +1638,11 @@ func cmdIncr(w *writer, r *request) {
 		by = r.int()
 		failIf(down && by == math.MinInt64, "ERR decrement would overflow")
 	}
-	if down {
-		by = -by
-	}
 	it := r.stringItem(key)
 	if it != nil {
 		n = toInt(it.string())
 	}
-	n = plus(n, by)
+	n = plus(n, either(down, -by, by))
 	if text := strconv.FormatInt(n, 10); it != nil { // in place: its deadline stays
 		it.text, it.object = text, nil
 		r.changed(key, "incrby", 1)
@@ -1470,15 +1680,19 @@ func plusDecimal(n, by string, notFloat replyError) string {
 }
 
 func cmdLCS(w *writer, r *request) {
-	a, b := r.lcsString(), r.lcsString()
+	var text [2]string
+	for i := range text {
+		it := r.find(r.next())
+		failIf(it != nil && it.typeName() != "string", "ERR The specified keys must contain string values")
+		text[i] = it.string()
+	}
 	var onlyLength, index, withLength bool
 	var least int64
 	r.options("IDX", &index, "LEN", &onlyLength, "WITHMATCHLEN", &withLength, "MINMATCHLEN", &least)
 	failIf(index && onlyLength, "ERR If you want both the length and indexes, please just use IDX.")
-	if (len(a)+1)*(len(b)+1) > bulkMax/4 {
-		fail("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
-	}
-	common, runs := longestCommonSubsequence(a, b)
+	failIf((len(text[0])+1)*(len(text[1])+1) > bulkMax/4,
+		"ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
+	common, runs := longestCommonSubsequence(text[0], text[1])
 	switch {
 	case onlyLength:
 		w.int(len(common))
@@ -1487,23 +1701,212 @@ func cmdLCS(w *writer, r *request) {
 	default:
 		matches := []any{}
 		for _, m := range runs {
-			match := []any{[]any{m.a, m.a + m.size - 1}, []any{m.b, m.b + m.size - 1}}
-			if withLength {
-				match = append(match, m.size)
-			}
+			match := []any{[]any{m.a, m.a + m.size - 1}, []any{m.b, m.b + m.size - 1}, m.size}
 			if int64(m.size) >= least {
-				matches = append(matches, match)
+				matches = append(matches, match[:either(withLength, 3, 2)])
 			}
 		}
 		w.any(fields{"matches", matches, "len", len(common)})
 	}
 }
 
-// lcsString returns the string at the next key, empty when there is none.
-func (r *request) lcsString() string {
-	it := r.find(r.next())
-	failIf(it != nil && it.typeName() != "string", "ERR The specified keys must contain string values")
-	return it.string()
+// --- bitmap ------------------------------------------------------------------
+
+// bitOffset reads where a bit is; where there are fields of so many bits, #n is the n-th of them.
+func (r *request) bitOffset(size int64) int64 {
+	text, counted := strings.CutPrefix(r.next(), "#")
+	n, ok := parseInt(text)
+	if counted && n <= bulkMax*8 {
+		n *= size
+	}
+	failIf(!ok || n < 0 || n>>3 >= bulkMax || counted && size == 0, "ERR bit offset is not an integer or out of range")
+	return n
+}
+
+func cmdGetBit(w *writer, r *request) {
+	key, at := r.next(), r.bitOffset(0)
+	w.int64(int64(r.stringItem(key).bits(at, 1)))
+}
+
+func cmdSetBit(w *writer, r *request) {
+	key, at := r.next(), r.bitOffset(0)
+	bit, ok := parseInt(r.next())
+	failIf(!ok || bit&^1 != 0, "ERR bit is not an integer or out of range")
+	t := r.editString(key)
+	grew, old := t.grow(int(at>>3)+1), int64(bitsAt(t.b, at, 1))
+	setBits(t.b, at, 1, uint64(bit))
+	r.changed(key, "setbit", oneIf(grew || old != bit))
+	w.int64(old)
+}
+
+// bitRange reads the start and end of a range, in bytes or bits, and returns what finds the bits i up to and
+// without j of a string of n bytes.
+func (r *request) bitRange() (find func(n int) (i, j int), ends bool) {
+	start, stop, unit := int64(0), int64(-1), 8
+	if r.more() {
+		start = r.int()
+	}
+	if ends = r.more(); ends {
+		stop = r.int()
+	}
+	if r.more() {
+		unit = 8 - 7*r.oneOf("BYTE", "BIT")
+		r.end()
+	}
+	return func(n int) (int, int) {
+		i, j := textSpan(start, stop, n*8/unit)
+		return i * unit, j * unit
+	}, ends
+}
+
+func cmdBitCount(w *writer, r *request) {
+	key := r.next()
+	failIf(r.left() == 1, errSyntax)
+	find, _ := r.bitRange()
+	it := r.stringItem(key)
+	i, j := find(it.length())
+	n := -bits.OnesCount64(it.bits(int64(i&^7), i&7)) - bits.OnesCount64(it.bits(int64(j), -j&7))
+	for _, c := range []byte(it.slice(i/8, (j+7)/8)) {
+		n += bits.OnesCount8(c)
+	}
+	w.int(n)
+}
+
+func cmdBitPos(w *writer, r *request) {
+	key := r.next()
+	bit := r.int()
+	failIf(bit&^1 != 0, "ERR The bit argument must be 1 or 0.")
+	find, ends := r.bitRange()
+	it := r.stringItem(key)
+	i, j := find(it.length())
+	s, dull := it.slice(0, it.length()), byte(bit)-1 // a byte without such a bit
+	for ; i < j && bitsAt(s, int64(i), 1) != uint64(bit); i++ {
+		if i%8 == 0 && j-i >= 8 && s[i/8] == dull {
+			i += 7
+		}
+	}
+	endless := bit == 0 && (it == nil || !ends && j > 0) // behind the string there are zeros without end
+	w.int(either(i < j || endless, i, -1))
+}
+
+func cmdBitOp(w *writer, r *request) {
+	op, dest := r.oneOf("AND", "OR", "XOR", "NOT"), r.next()
+	keys := r.rest()
+	failIf(op == 3 && len(keys) > 1, "ERR BITOP NOT must be called with a single source key.")
+	var result buffer
+	for n, key := range keys {
+		s := *cmp.Or(r.text(key), new(string))
+		result.grow(len(s))
+		for i := range result.b {
+			c := byte(0)
+			if i < len(s) {
+				c = s[i]
+			}
+			switch b := &result.b[i]; {
+			case op == 3:
+				*b = ^c
+			case n == 0 || op == 1:
+				*b |= c
+			case op == 0:
+				*b &= c
+			default:
+				*b ^= c
+			}
+		}
+	}
+	if len(result.b) > 0 {
+		r.setString(dest, string(result.b), "set", 0)
+	} else {
+		r.delete(dest)
+	}
+	w.int(len(result.b))
+}
+
+// A bitField is an integer in a string, and what BITFIELD does to it.
+type bitField struct {
+	verb, overflow string
+	signed         bool
+	size           int
+	at, value      int64
+}
+
+// decode returns what the lowest bits of raw say.
+func (f *bitField) decode(raw uint64) int64 {
+	shift := 64 - f.size
+	return either(f.signed, int64(raw<<shift)>>shift, int64(raw<<shift>>shift))
+}
+
+// plus returns n+by as far as the field can hold it; when it cannot, overflow says what then.
+func (f *bitField) plus(n, by int64) (v int64, ok bool) {
+	high := int64(uint64(math.MaxUint64) >> (64 - f.size + oneIf(f.signed)))
+	low, sum := either(f.signed, -high-1, 0), n+by
+	over := by >= 0 && (sum < n || sum > high) || by == 0 && n < 0 && !f.signed // which -1 is far beyond
+	under := by <= 0 && (sum > n || sum < low)
+	if !over && !under || f.overflow == "WRAP" {
+		return f.decode(uint64(sum)), true
+	}
+	return either(over, high, low), f.overflow == "SAT"
+}
+
+// bitField reads what BITFIELD does next.
+func (r *request) bitField() (f bitField) {
+	f.verb = r.option()
+	known := slices.Contains([]string{"GET", "SET", "INCRBY"}, f.verb)
+	failIf(!known || r.left() < 2+oneIf(f.verb != "GET"), errSyntax)
+	encoding := r.next() + " "
+	size, ok := parseInt(encoding[1 : len(encoding)-1])
+	f.signed, f.size = encoding[0] == 'i', int(size)
+	failIf(!ok || size < 1 || size > int64(either(f.signed, 64, 63)) || !f.signed && encoding[0] != 'u', "ERR Invalid "+
+		"bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.")
+	if f.at = r.bitOffset(size); f.verb != "GET" {
+		f.value = r.int()
+	}
+	return f
+}
+
+// cmdBitField is BITFIELD and BITFIELD_RO.
+func cmdBitField(w *writer, r *request) {
+	key, overflow, fields, end := r.next(), "WRAP", []bitField(nil), 0
+	for r.more() {
+		if strings.EqualFold(r.words[r.pos], "OVERFLOW") {
+			r.next()
+			overflow = r.option()
+			failIf(!slices.Contains([]string{"WRAP", "SAT", "FAIL"}, overflow), "ERR Invalid OVERFLOW type specified")
+			continue
+		}
+		f := r.bitField()
+		if f.overflow = overflow; f.verb != "GET" {
+			end = max(end, int(f.at)+f.size)
+		}
+		fields = append(fields, f)
+	}
+	failIf(end > 0 && r.cmd.flags&readonly != 0, "ERR BITFIELD_RO only supports the GET subcommand")
+	it, t, grew, changes := r.stringItem(key), &buffer{}, false, 0
+	if end > 0 {
+		t = r.editString(key)
+		grew, it = t.grow((end+7)/8), &item{object: t}
+	}
+	w.array(len(fields))
+	for _, f := range fields {
+		old := f.decode(it.bits(f.at, f.size))
+		if f.verb == "GET" {
+			w.int64(old)
+			continue
+		}
+		n, by := f.value, int64(0) // SET
+		if f.verb == "INCRBY" {
+			n, by = old, f.value
+		}
+		v, ok := f.plus(n, by)
+		if !ok {
+			w.null()
+			continue
+		}
+		setBits(t.b, f.at, f.size, uint64(v))
+		changes += oneIf(grew || v != old)
+		w.int64(either(f.verb == "SET", old, v))
+	}
+	r.changed(key, "setbit", changes)
 }
 
 // --- list --------------------------------------------------------------------
@@ -1513,40 +1916,35 @@ func (c *command) end() end {
 	return end(oneIf(strings.Contains(c.name, "rp") || strings.HasSuffix(c.name, "max")))
 }
 
-// cmdPush is LPUSH and RPUSH, and LPUSHX and RPUSHX, which need a list.
 func cmdPush(w *writer, r *request) {
 	key, where := r.next(), r.cmd.end()
-	l := edit[list](r, key)
-	if l.len() == 0 && strings.HasSuffix(r.cmd.name, "x") {
-		w.int(0)
-		return
+	l, elements := edit[list](r, key), r.rest()
+	if l.n == 0 && strings.HasSuffix(r.cmd.name, "x") {
+		elements = nil
 	}
-	elements := r.rest()
 	for _, s := range elements {
 		l.push(where, s)
 	}
-	w.int(l.len())
-	r.changed(key, [...]string{"lpush", "rpush"}[where], len(elements))
+	w.int(l.n)
+	r.changed(key, either(where == front, "lpush", "rpush"), len(elements))
 }
 
 // cmdPop is LPOP and RPOP.
 func cmdPop(w *writer, r *request) {
 	key, counts := r.next(), r.more()
-	r.failArity(r.left() > 1)
+	failIf(r.left() > 1, errArity(r.cmd.name))
 	count, _ := r.lastCount()
 	l := edit[list](r, key)
+	count = min(count, l.n)
 	switch {
-	case l.len() > 0:
-		count = min(count, l.len())
-		if counts {
-			w.array(count)
-		}
-		r.take(w, key, l, r.cmd.end(), count, nil)
+	case counts && l.n > 0:
+		w.array(count)
 	case counts:
 		w.nullArray()
-	default:
+	case l.n == 0:
 		w.null()
 	}
+	r.take(w, key, l, r.cmd.end(), count, nil)
 }
 
 // take removes count elements, which there are, from one end of a list or a sorted
@@ -1557,30 +1955,29 @@ func (r *request) take(w *writer, key string, from container, where end, count i
 		for range count {
 			w.bulk(c.pop(where))
 		}
-		r.changed(key, [...]string{"lpop", "rpop"}[where], count)
+		r.changed(key, either(where == front, "lpop", "rpop"), count)
 	case *zset:
-		first := [...]int{0, c.len() - count}[where]
+		first := either(where == front, 0, c.len()-count)
 		for _, e := range c.cut(first, first+count, where == back) {
 			begin()
 			w.bulk(e.member)
 			w.double(e.score)
 		}
-		r.changed(key, [...]string{"zpopmin", "zpopmax"}[where], count)
+		r.changed(key, either(where == front, "zpopmin", "zpopmax"), count)
 	}
 }
 
 // filled returns the first of keys that holds something of type T, nil if there is none.
 func filled[T any, P pointer[T]](r *request, keys []string) (key string, c P) {
 	for _, key := range keys {
-		if r.ready != "" && r.ready != key {
+		it := r.find(key)
+		if it == nil || r.ready != "" && r.ready != key {
 			continue // it was not filled
 		}
-		if it := r.find(key); it != nil {
-			_, ok := it.object.(P)
-			failIf(!ok && r.ready == "", errWrongType)
-			if ok {
-				return key, edit[T, P](r, key)
-			}
+		_, ok := it.object.(P)
+		failIf(!ok && r.ready == "", errWrongType)
+		if ok {
+			return key, edit[T, P](r, key)
 		}
 	}
 	return "", nil
@@ -1596,7 +1993,7 @@ func cmdMPop[T any, P pointer[T]](w *writer, r *request) {
 	r.options("COUNT", func() { count = r.atLeast(1, "ERR count should be greater than 0"); r.end() })
 	key, c := filled[T, P](r, keys)
 	if c == nil {
-		r.block(keys, timeout, w.nullArray)
+		r.block(w, keys, timeout, (*writer).nullArray)
 		return
 	}
 	count = min(count, c.len())
@@ -1611,7 +2008,7 @@ func cmdBPop[T any, P pointer[T]](w *writer, r *request) {
 	keys, timeout := r.several(r.left()-1), r.timeout()
 	key, c := filled[T, P](r, keys)
 	if c == nil {
-		r.block(keys, timeout, w.nullArray)
+		r.block(w, keys, timeout, (*writer).nullArray)
 		return
 	}
 	w.array(2 + oneIf(r.cmd.group.name != "list"))
@@ -1625,30 +2022,46 @@ func (r *request) timeout() time.Duration {
 	failIf(!ok, "ERR timeout is not a float or out of range")
 	ms := math.Ceil(seconds * 1000)
 	failIf(ms < 0 || ms >= 1<<63, "ERR timeout is negative") // which is what C makes of the largest
-	return time.Duration(min(int64(ms), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+	return millis(int64(ms))
 }
 
-// block makes the client wait until one of the keys is filled and the command can be
-// run again. A transaction does not wait, it is told that there is none.
-func (r *request) block(keys []string, timeout time.Duration, none func()) {
+// toMillis reads a timeout in ms.
+func toMillis(s string) time.Duration {
+	n, ok := parseInt(s)
+	failIf(!ok, "ERR timeout is not an integer or out of range")
+	failIf(n < 0, "ERR timeout is negative")
+	return millis(n)
+}
+
+// millis returns n ms, or as many as a Duration can hold.
+func millis(n int64) time.Duration {
+	return time.Duration(min(n, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+}
+
+// block makes the client wait until one of the keys is filled and the command can be run again, or until the
+// timeout. A command that cannot wait, like all in a transaction, answers none.
+func (r *request) block(w *writer, keys []string, timeout time.Duration, none func(w *writer)) {
+	c := r.conn
 	switch {
 	case r.ready != "": // it goes on waiting
-	case r.nested || r.cmd.flags&blocking == 0:
-		none()
+	case r.nested || keys != nil && r.cmd.flags&blocking == 0:
+		none(w)
 	default:
-		c := r.conn
-		c.patience, c.late.resp3 = timeout, c.out.resp3
+		c.patience, c.late, c.none = timeout, writer{resp3: c.out.resp3}, (*writer).nullArray
+		if keys == nil {
+			c.none = none
+		}
 		c.blocked.Store(true)
 		c.waiter = r.db.wait(keys, func(key string) bool {
 			c.req.ready = key
 			c.req.call(&c.late)
 			c.req.ready = ""
 			return len(c.late.buf) > 0
-		})
+		}, func() { c.SetReadDeadline(time.Unix(1, 0)) })
 	}
 }
 
-// move makes LMOVE and BLMOVE.
+// cmdLMove is LMOVE and BLMOVE.
 func cmdLMove(w *writer, r *request) {
 	from, to := r.next(), r.next()
 	r.move(w, from, to, r.side(), r.side())
@@ -1665,7 +2078,7 @@ func (r *request) move(w *writer, from, to string, take, put end) {
 	}
 	_, source := filled[list](r, []string{from})
 	if source == nil {
-		r.block([]string{from}, timeout, w.null)
+		r.block(w, []string{from}, timeout, (*writer).null)
 		return
 	}
 	dest := source
@@ -1674,34 +2087,34 @@ func (r *request) move(w *writer, from, to string, take, put end) {
 	}
 	s := source.pop(take)
 	dest.push(put, s)
-	r.changed(to, [...]string{"lpush", "rpush"}[put], 1)
-	r.changed(from, [...]string{"lpop", "rpop"}[take], 1)
+	r.changed(to, either(put == front, "lpush", "rpush"), 1)
+	r.changed(from, either(take == front, "lpop", "rpop"), 1)
 	w.bulk(s)
 }
 
 // element returns element i of a list in place, counted from the end when negative; nil when there is none.
 func element(l *list, i int64) *string {
 	if i < 0 {
-		i += int64(l.len())
+		i += int64(l.n)
 	}
-	if i < 0 || i >= int64(l.len()) {
+	if i < 0 || i >= int64(l.n) {
 		return nil
 	}
 	return l.at(int(i))
 }
 
 func cmdLIndex(w *writer, r *request) {
-	if l := read[list](r, r.next()); l.len() > 0 {
-		w.place(element(l, r.int()))
-	} else {
-		w.null() // whatever the index says
+	l, i := read[list](r, r.next()), int64(0)
+	if l.n > 0 { // else the index may be anything
+		i = r.int()
 	}
+	w.maybe(element(l, i))
 }
 
 func cmdLSet(w *writer, r *request) {
 	key := r.next()
 	l := read[list](r, key)
-	failIf(l.len() == 0, errNoKey)
+	failIf(l.n == 0, errNoKey)
 	p := element(l, r.int())
 	failIf(p == nil, "ERR index out of range")
 	*p = r.next()
@@ -1712,7 +2125,7 @@ func cmdLSet(w *writer, r *request) {
 func cmdLRange(w *writer, r *request) {
 	key, start, stop := r.next(), r.int(), r.int()
 	l := read[list](r, key)
-	i, j := span(start, stop, l.len())
+	i, j := span(start, stop, l.n)
 	w.array(j - i)
 	for _, e := range l.span(i, j, false) {
 		w.bulk(e)
@@ -1721,29 +2134,28 @@ func cmdLRange(w *writer, r *request) {
 
 func cmdLTrim(w *writer, r *request) {
 	key, start, stop := r.next(), r.int(), r.int()
-	if l := edit[list](r, key); l.len() > 0 {
-		i, j := span(start, stop, l.len())
-		k, at := l.place(j)
-		removed := l.len() - (j - i)
-		l.cut(k, at, l.len()-j)
-		l.cut(0, 0, i)
-		r.changed(key, "ltrim", max(removed, 1))
-	}
+	l := edit[list](r, key)
+	i, j := span(start, stop, l.n)
+	existed, removed := oneIf(l.n > 0), l.n-(j-i)
+	k, at := l.place(j)
+	l.cut(k, at, l.n-j)
+	l.cut(0, 0, i)
+	r.changed(key, "ltrim", max(removed, existed))
 	w.ok()
 }
 
 func cmdLRem(w *writer, r *request) {
 	key, count, s := r.next(), r.int(), r.next()
-	l := edit[list](r, key)
-	from, kept, removed := front, &list{}, 0
-	if count < 0 {
-		from, count = back, -max(count, -math.MaxInt64)
+	l, kept, removed := edit[list](r, key), &list{}, 0
+	most := either(count == 0, l.n, int(min(max(count, -count), int64(l.n))))
+	if count == math.MinInt64 {
+		most = l.n
 	}
-	for _, e := range l.span(0, l.len(), from == back) {
-		if e == s && (count == 0 || removed < int(count)) {
+	for _, e := range l.span(0, l.n, count < 0) {
+		if e == s && removed < most {
 			removed++
 		} else {
-			kept.push(1-from, e)
+			kept.push(either(count < 0, front, back), e)
 		}
 	}
 	*l = *kept
@@ -1754,18 +2166,15 @@ func cmdLRem(w *writer, r *request) {
 func cmdLInsert(w *writer, r *request) {
 	key, offset, pivot, s := r.next(), r.oneOf("BEFORE", "AFTER"), r.next(), r.next()
 	l := read[list](r, key)
-	at := positions(l, pivot, 1, 1, 0)
-	switch {
-	case len(at) > 0:
-		k, at := l.place(at[0] + offset)
-		l.insert(k, at, s)
-		r.changed(key, "linsert", 1)
-		w.int(l.len())
-	case l.len() > 0:
-		w.int(-1)
-	default:
-		w.int(0)
+	found := positions(l, pivot, 1, 1, 0)
+	if len(found) == 0 {
+		w.int(-oneIf(l.n > 0))
+		return
 	}
+	k, at := l.place(found[0] + offset)
+	l.insert(k, at, s)
+	r.changed(key, "linsert", 1)
+	w.int(l.n)
 }
 
 func cmdLPos(w *writer, r *request) {
@@ -1799,9 +2208,7 @@ func cmdHSet(w *writer, r *request) {
 	key, list, added := r.next(), r.pairs(), 0
 	h := edit[hash](r, key)
 	for i := 0; i < len(list); i += 2 {
-		if h.put(list[i], list[i+1]) {
-			added++
-		}
+		added += oneIf(h.put(list[i], list[i+1]))
 	}
 	r.changed(key, "hset", len(list)/2)
 	w.done(r.cmd.name == "hset", added)
@@ -1810,40 +2217,34 @@ func cmdHSet(w *writer, r *request) {
 func cmdHSetNX(w *writer, r *request) {
 	key, field, v := r.next(), r.next(), r.next()
 	h := edit[hash](r, key)
-	isNew := !h.has(field)
-	if isNew {
-		h.put(field, v)
-		r.changed(key, "hset", 1)
-	}
+	isNew := !h.has(field) && h.put(field, v)
+	r.changed(key, "hset", oneIf(isNew))
 	w.bit(isNew)
 }
 
-func cmdHGet(w *writer, r *request) { w.place(read[hash](r, r.next()).get(r.next())) }
-
-// lookAll makes HMGET, SMISMEMBER and ZMSCORE.
-func lookAll[V any](see view[V]) handler {
+// look makes the commands that look up names in a dict: put writes what is there, or that nothing is.
+func look[V any](find func(r *request, key string) *dict[V], put func(w *writer, v *V)) handler {
 	return func(w *writer, r *request) {
-		d := see.find(r, r.next())
-		w.array(r.left())
+		d := find(r, r.next())
+		if r.cmd.arity < 0 {
+			w.array(r.left())
+		}
 		for _, name := range r.rest() {
-			see.put(w, d.get(name))
+			put(w, d.get(name))
 		}
 	}
 }
 
-// has makes HEXISTS and SISMEMBER.
-func has[V any](w *writer, r *request) { w.bit(read[dict[V]](r, r.next()).has(r.next())) }
+func putBit[V any](w *writer, v *V)  { w.bit(v != nil) }
+func putLength(w *writer, v *string) { w.int(len(*cmp.Or(v, new(string)))) }
 
-func cmdHStrLen(w *writer, r *request) {
-	v := read[hash](r, r.next()).get(r.next())
-	w.int(len(*cmp.Or(v, new(string))))
-}
-
-// remove is HDEL and SREM.
-func remove[V any](w *writer, r *request) {
+// remove makes HDEL, SREM and ZREM.
+func remove[T any, P interface {
+	pointer[T]
+	remove(name string) bool
+}](w *writer, r *request) {
 	key := r.next()
-	d := edit[dict[V]](r, key)
-	n := r.tally(func(name string) bool { _, ok := d.remove(name); return ok })
+	n := r.tally(edit[T, P](r, key).remove)
 	r.changed(key, r.cmd.name, n)
 	w.int(n)
 }
@@ -1852,9 +2253,9 @@ func remove[V any](w *writer, r *request) {
 func cmdHGetAll(w *writer, r *request) {
 	h, names, values := read[hash](r, r.next()), r.cmd.name != "hvals", r.cmd.name != "hkeys"
 	if names && values {
-		w.mapOf(h.len())
+		w.mapOf(h.n)
 	} else {
-		w.array(h.len())
+		w.array(h.n)
 	}
 	for field, v := range h.all() {
 		if names {
@@ -1866,33 +2267,31 @@ func cmdHGetAll(w *writer, r *request) {
 	}
 }
 
-func cmdHIncrBy(w *writer, r *request) {
-	key, field, by, n := r.next(), r.next(), r.int(), int64(0)
+// cmdHIncr is HINCRBY and HINCRBYFLOAT.
+func cmdHIncr(w *writer, r *request) {
+	key, field, by, zero := r.next(), r.next(), r.next(), "0"
+	isFloat := r.cmd.name == "hincrbyfloat"
+	if isFloat {
+		f, ok := parseDecimal(by)
+		failIf(!ok, errNotFloat)
+		failIf(f.IsInf(), "ERR value is NaN or Infinity")
+	} else {
+		toInt(by)
+	}
 	h := edit[hash](r, key)
-	if old := h.get(field); old != nil {
-		var ok bool
-		n, ok = parseInt(*old)
+	text := *cmp.Or(h.get(field), &zero)
+	if isFloat {
+		text = plusDecimal(text, by, "ERR hash value is not a float")
+		w.bulk(text)
+	} else {
+		n, ok := parseInt(text)
 		failIf(!ok, "ERR hash value is not an integer")
+		n = plus(n, toInt(by))
+		text = strconv.FormatInt(n, 10)
+		w.int64(n)
 	}
-	n = plus(n, by)
-	h.put(field, strconv.FormatInt(n, 10))
-	r.changed(key, "hincrby", 1)
-	w.int64(n)
-}
-
-func cmdHIncrByFloat(w *writer, r *request) {
-	key, field, by, old := r.next(), r.next(), r.next(), "0"
-	f, ok := parseDecimal(by)
-	failIf(!ok, errNotFloat)
-	failIf(f.IsInf(), "ERR value is NaN or Infinity")
-	h := edit[hash](r, key)
-	if v := h.get(field); v != nil {
-		old = *v
-	}
-	text := plusDecimal(old, by, "ERR hash value is not a float")
 	h.put(field, text)
-	r.changed(key, "hincrbyfloat", 1)
-	w.bulk(text)
+	r.changed(key, r.cmd.name, 1)
 }
 
 // random makes HRANDFIELD, SRANDMEMBER and ZRANDMEMBER.
@@ -1910,20 +2309,16 @@ func random[V any](see view[V]) handler {
 			failIf(count < -math.MaxInt64/2 || count > math.MaxInt64/2, "ERR value is out of range")
 		}
 		d := see.find(r, key)
-		switch {
-		case !counts && d.len() == 0:
-			w.null()
-			return
-		case !counts:
-			w.bulk(d.random().key)
-			return
-		case d.len() == 0:
+		if count = min(count, int64(d.n)); d.n == 0 {
 			count = 0
 		}
-		n := int(max(min(count, int64(d.len())), -count))
-		w.rows(n, values)
-		for i := range d.picks(count) {
-			e := d.at(i)
+		switch {
+		case counts:
+			w.rows(int(max(count, -count)), values)
+		case d.n == 0:
+			w.null()
+		}
+		for e := range d.picks(count) {
 			w.row(values)
 			w.bulk(e.key)
 			if values {
@@ -1938,19 +2333,17 @@ func scan[V any](see view[V]) handler {
 	return func(w *writer, r *request) {
 		key, from, n := r.next(), r.cursor(), 0
 		d, pattern, count := see.find(r, key), "", 0
-		if d.len() > 0 { // else Redis does not look at them
+		if d.n > 0 { // else Redis does not look at them
 			pattern, count = r.scanOptions()
 		}
 		found := writer{} // without RESP 3: scores are strings here
 		cursor := d.scan(from, count, func(name string, v *V) {
-			if !match(pattern, name) {
-				return
-			}
-			found.bulk(name)
-			n++
-			if see.word != "" {
-				see.put(&found, v)
-				n++
+			if match(pattern, name) {
+				found.bulk(name)
+				if n++; see.word != "" {
+					see.put(&found, v)
+					n++
+				}
 			}
 		})
 		w.array(2)
@@ -1969,8 +2362,8 @@ type view[V any] struct {
 }
 
 var (
-	fieldsOf  = view[string]{read[hash], (*writer).place, "WITHVALUES"}
-	membersOf = view[struct{}]{read[set], func(w *writer, v *struct{}) { w.bit(v != nil) }, ""}
+	fieldsOf  = view[string]{read[hash], (*writer).maybe, "WITHVALUES"}
+	membersOf = view[float64]{read[set], nil, ""}
 	scoresOf  = view[float64]{scoresAt, putScore, "WITHSCORES"}
 )
 
@@ -1989,32 +2382,31 @@ func putScore(w *writer, v *float64) {
 func cmdSAdd(w *writer, r *request) {
 	key := r.next()
 	s := edit[set](r, key)
-	n := r.tally(func(m string) bool { return s.put(m, struct{}{}) })
+	n := r.tally(func(m string) bool { return s.put(m, 1) })
 	r.changed(key, "sadd", n)
 	w.int(n)
 }
 
-func members[V any](w *writer, d *dict[V]) {
-	w.set(d.len())
-	for m := range d.all() {
+func cmdSMembers(w *writer, r *request) { members(w, read[set](r, r.next())) }
+
+func members(w *writer, s *set) {
+	w.set(s.n)
+	for m := range s.all() {
 		w.bulk(m)
 	}
 }
 
-func cmdSMembers(w *writer, r *request) { members(w, read[set](r, r.next())) }
-
 func cmdSMove(w *writer, r *request) {
 	from, to, m := r.next(), r.next(), r.next()
-	source := edit[set](r, from)
-	if source.len() == 0 { // whatever is at the other
-		w.int(0)
-		return
+	source, dest := edit[set](r, from), &set{}
+	if source.n > 0 { // else there may be anything at the other
+		dest = edit[set](r, to)
 	}
-	dest, moves := edit[set](r, to), source.has(m)
+	moves := source.has(m)
 	if moves && from != to {
 		source.remove(m)
 		r.changed(from, "srem", 1)
-		r.changed(to, "sadd", oneIf(dest.put(m, struct{}{})))
+		r.changed(to, "sadd", oneIf(dest.put(m, 1)))
 	}
 	w.bit(moves)
 }
@@ -2023,11 +2415,9 @@ func cmdSPop(w *writer, r *request) {
 	key := r.next()
 	count, counts := r.lastCount()
 	s := edit[set](r, key)
-	count = min(count, s.len())
-	switch {
-	case counts:
+	if count = min(count, s.n); counts {
 		w.set(count)
-	case count == 0:
+	} else if count == 0 {
 		w.null()
 	}
 	for range count {
@@ -2042,30 +2432,23 @@ func cmdSPop(w *writer, r *request) {
 
 // operation returns what a command of set algebra does, which is in its name.
 func (c *command) operation() operation {
-	switch {
-	case strings.Contains(c.name, "union"):
-		return union
-	case strings.Contains(c.name, "inter"):
-		return intersection
-	}
-	return difference
+	return either(strings.Contains(c.name, "union"), union,
+		either(strings.Contains(c.name, "inter"), intersection, difference))
 }
 
 // operands returns what is at keys: sets and, where scores are wanted, sorted sets.
 func (r *request) operands(keys []string, scores bool) []operand {
 	list := make([]operand, len(keys))
 	for i, key := range keys {
-		object := container(&set{}) // when there is nothing
+		list[i] = operand{&set{}, 1} // when there is nothing
 		if it := r.find(key); it != nil {
-			object = it.object
-		}
-		s, isSet := object.(*set)
-		z, isSorted := object.(*zset)
-		failIf(!isSet && !(isSorted && scores), errWrongType)
-		if isSet {
-			list[i] = operandOf(s)
-		} else {
-			list[i] = operandOf(&z.scores)
+			s, isSet := it.object.(*set)
+			z, isSorted := it.object.(*zset)
+			failIf(!isSet && !(isSorted && scores), errWrongType)
+			if isSorted {
+				s = &z.scores
+			}
+			list[i].dict = s
 		}
 	}
 	return list
@@ -2077,13 +2460,9 @@ func cmdSetAlgebra(w *writer, r *request) {
 	result := r.cmd.operation().combine(r.operands(r.rest(), false), sum, 0)
 	if dest == nil {
 		members(w, result)
-		return
+	} else {
+		r.replace(w, *dest, r.cmd.name, result)
 	}
-	s := &set{}
-	for m := range result.all() {
-		s.put(m, struct{}{})
-	}
-	r.replace(w, *dest, s)
 }
 
 // cmdScoreAlgebra is ZUNION, ZINTER, ZDIFF, and those that store the result.
@@ -2108,9 +2487,21 @@ func cmdScoreAlgebra(w *writer, r *request) {
 		z.add(m, *score)
 	}
 	if dest != nil {
-		r.replace(w, *dest, z)
+		r.replace(w, *dest, r.cmd.name, z)
 	} else {
 		w.ranked(z, 0, z.len(), false, withScores)
+	}
+}
+
+// ranked writes the members with rank i up to and without j.
+func (w *writer) ranked(z *zset, i, j int, reverse, withScores bool) {
+	w.rows(j-i, withScores)
+	for _, e := range z.order.span(i, j, reverse) {
+		w.row(withScores)
+		w.bulk(e.member)
+		if withScores {
+			w.double(e.score)
+		}
 	}
 }
 
@@ -2136,7 +2527,7 @@ func cmdInterCard(w *writer, r *request) {
 	if keys != nil { // it looks at them last
 		operands = r.operands(keys, false)
 	}
-	w.int(intersection.combine(operands, sum, limit).len())
+	w.int(intersection.combine(operands, sum, limit).n)
 }
 
 // destination reads the key that a command stores its result in; nil for one that replies with it.
@@ -2149,13 +2540,13 @@ func (r *request) destination() *string {
 }
 
 // replace gives key a new container and no deadline, and replies with its length; one of 0 deletes the key.
-func (r *request) replace(w *writer, key string, c container) {
+func (r *request) replace(w *writer, key, event string, c container) {
 	existed := r.find(key) != nil
 	r.db.remove(key)
 	switch {
 	case c.len() > 0:
-		r.put(key, item{object: c})
-		r.changed(key, r.cmd.name, c.len())
+		r.put(r.db, key, item{object: c})
+		r.changed(key, event, c.len())
 	case existed:
 		r.changed(key, "del", 1)
 	}
@@ -2171,39 +2562,20 @@ func (r *request) score(e replyError) float64 {
 	return f
 }
 
-// ranked writes the members with rank i up to and without j.
-func (w *writer) ranked(z *zset, i, j int, reverse, withScores bool) {
-	w.rows(j-i, withScores)
-	for _, e := range z.order.span(i, j, reverse) {
-		w.row(withScores)
-		w.bulk(e.member)
-		if withScores {
-			w.double(e.score)
-		}
-	}
-}
-
 // zaddOptions are what words before the scores of ZADD say.
 type zaddOptions struct{ nx, xx, gt, lt, ch, incr bool }
 
 func cmdZAdd(w *writer, r *request) {
 	key, o := r.next(), zaddOptions{}
-	known := map[string]*bool{"NX": &o.nx, "XX": &o.xx, "GT": &o.gt, "LT": &o.lt,
-		"CH": &o.ch, "INCR": &o.incr}
+	known := map[string]*bool{"NX": &o.nx, "XX": &o.xx, "GT": &o.gt, "LT": &o.lt, "CH": &o.ch, "INCR": &o.incr}
 	for r.more() && known[strings.ToUpper(r.words[r.pos])] != nil {
 		*known[r.option()] = true
 	}
-	n := r.left()
-	switch {
-	case n == 0 || n%2 != 0:
-		fail(errSyntax)
-	case o.nx && o.xx:
-		fail("ERR XX and NX options at the same time are not compatible")
-	case (o.gt || o.lt) && o.nx || o.gt && o.lt:
-		fail("ERR GT, LT, and/or NX options at the same time are not compatible")
-	case o.incr && n > 2:
-		fail("ERR INCR option supports a single increment-element pair")
-	}
+	failIf(r.left() == 0 || r.left()%2 != 0, errSyntax)
+	failIf(o.nx && o.xx, "ERR XX and NX options at the same time are not compatible")
+	failIf((o.gt || o.lt) && o.nx || o.gt && o.lt,
+		"ERR GT, LT, and/or NX options at the same time are not compatible")
+	failIf(o.incr && r.left() > 2, "ERR INCR option supports a single increment-element pair")
 	r.zadd(w, key, o)
 }
 
@@ -2212,17 +2584,16 @@ func cmdZIncrBy(w *writer, r *request) { r.zadd(w, r.next(), zaddOptions{incr: t
 
 // zadd adds the members that follow; with incr it is one, and its score the reply.
 func (r *request) zadd(w *writer, key string, o zaddOptions) {
-	var list []scored
+	list := make([]scored, 0, r.left()/2)
 	for r.more() {
 		list = append(list, scored{r.score(errNotFloat), r.next()})
 	}
-	z, added, updated, event := edit[zset](r, key), 0, 0, "zadd"
+	z, added, changed := edit[zset](r, key), 0, 0
 	for _, e := range list {
 		old := z.scores.get(e.member)
 		if o.incr && old != nil {
-			if e.score += *old; math.IsNaN(e.score) {
-				fail("ERR resulting score is not a number (NaN)")
-			}
+			e.score += *old
+			failIf(math.IsNaN(e.score), "ERR resulting score is not a number (NaN)")
 		}
 		skip := o.xx
 		if old != nil {
@@ -2233,39 +2604,18 @@ func (r *request) zadd(w *writer, key string, o zaddOptions) {
 			w.null()
 		case o.incr:
 			w.double(e.score)
-			event = "zincr"
 		}
-		if skip {
-			continue
-		}
-		if old != nil && *old != e.score {
-			updated++
-		}
-		if z.add(e.member, e.score) {
-			added++
+		if !skip {
+			changed += oneIf(old == nil || *old != e.score)
+			added += oneIf(z.add(e.member, e.score))
 		}
 	}
-	r.changed(key, event, added+updated)
-	switch {
-	case o.incr:
-	case o.ch:
-		w.int(added + updated)
-	default:
-		w.int(added)
+	r.changed(key, either(o.incr, "zincr", "zadd"), changed)
+	if !o.incr {
+		w.int(either(o.ch, changed, added))
 	}
 }
 
-func cmdZRem(w *writer, r *request) {
-	key := r.next()
-	z := edit[zset](r, key)
-	n := r.tally(z.remove)
-	r.changed(key, "zrem", n)
-	w.int(n)
-}
-
-func cmdZScore(w *writer, r *request) { putScore(w, scoresOf.find(r, r.next()).get(r.next())) }
-
-// cmdZRank is ZRANK and ZREVRANK.
 func cmdZRank(w *writer, r *request) {
 	z, m := read[zset](r, r.next()), r.next()
 	score := z.scores.get(m)
@@ -2273,11 +2623,8 @@ func cmdZRank(w *writer, r *request) {
 		w.null()
 		return
 	}
-	rank := z.rank(scored{*score, m}.follows)
-	if r.cmd.name == "zrevrank" {
-		rank = z.len() - 1 - rank
-	}
-	w.int(rank)
+	rank := z.order.rank(scored{*score, m}.before)
+	w.int(either(r.cmd.name == "zrevrank", z.len()-1-rank, rank))
 }
 
 // An order says by what a range of a sorted set is cut out.
@@ -2291,13 +2638,8 @@ const (
 
 // order returns what a command cuts a range by, which is in its name.
 func (c *command) order() order {
-	switch {
-	case strings.Contains(c.name, "lex"):
-		return byLex
-	case strings.Contains(c.name, "score") || c.name == "zcount":
-		return byScore
-	}
-	return byRank
+	return either(strings.Contains(c.name, "lex"), byLex,
+		either(strings.Contains(c.name, "score") || c.name == "zcount", byScore, byRank))
 }
 
 // interval reads the two ends of a range, and returns what finds it: the ranks i up to and without j.
@@ -2306,35 +2648,30 @@ func interval(by order, first, last string) func(z *zset) (i, j int) {
 		start, stop := toInt(first), toInt(last)
 		return func(z *zset) (int, int) { return span(start, stop, z.len()) }
 	}
-	read := scoreBorder
-	if by == byLex {
-		read = lexBorder
-	}
+	read := either(by == byLex, lexBorder, scoreBorder)
 	low, high := read(first, false), read(last, true)
 	return func(z *zset) (int, int) {
-		i := z.rank(low)
-		return i, max(i, z.rank(high))
+		i := z.order.rank(low)
+		return i, max(i, z.order.rank(high))
 	}
 }
 
 // scoreBorder reads a score, with ( before it when it is not part of the range. It
 // is less strict than ZADD: space before it is skipped, and nothing at all is 0.
-func scoreBorder(s string, upper bool) border {
+func scoreBorder(s string, upper bool) border[scored] {
 	text, exclusive := strings.CutPrefix(s, "(")
-	f, ok := strtod(strings.TrimLeft(text, " \t\n\v\f\r"))
+	f, ok := strtod(strings.TrimLeft(text, space))
 	failIf(!ok && text != "", "ERR min or max is not a float")
 	equal := exclusive != upper // what equals the border lies before it
 	return func(e *scored) bool { return e.score < f || equal && e.score == f }
 }
 
 // lexBorder reads [member, (member, - or +.
-func lexBorder(s string, upper bool) border {
-	switch {
-	case s == "-" || s == "+":
+func lexBorder(s string, upper bool) border[scored] {
+	if s == "-" || s == "+" {
 		return func(e *scored) bool { return s == "+" }
-	case s == "" || s[0] != '[' && s[0] != '(':
-		fail("ERR min or max not valid string range item")
 	}
+	failIf(s == "" || s[0] != '[' && s[0] != '(', "ERR min or max not valid string range item")
 	equal := (s[0] == '(') != upper
 	return func(e *scored) bool { return e.member < s[1:] || equal && e.member == s[1:] }
 }
@@ -2356,8 +2693,7 @@ func cmdZRange(w *writer, r *request) {
 	r.options(append(known, "LIMIT", func() { offset, count = r.int(), r.int() })...)
 	failIf(count != -1 && by == byRank,
 		"ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
-	failIf(withScores && by == byLex,
-		"ERR syntax error, WITHSCORES not supported in combination with BYLEX")
+	failIf(withScores && by == byLex, "ERR syntax error, WITHSCORES not supported in combination with BYLEX")
 	if reverse && by != byRank {
 		first, last = last, first
 	}
@@ -2370,16 +2706,10 @@ func cmdZRange(w *writer, r *request) {
 			i, j = z.len()-j, z.len()-i
 		}
 	}
-	if offset < 0 || offset > int64(j-i) {
-		offset = int64(j - i)
-	}
-	size := j - i - int(offset)
-	if count >= 0 {
-		size = int(min(int64(size), count))
-	}
-	if i += int(offset); reverse {
-		i = j - int(offset) - size
-	}
+	n := int64(j - i)
+	offset = either(offset < 0, n, min(offset, n))
+	size := int(either(count < 0, n-offset, min(count, n-offset)))
+	i = either(reverse, j-int(offset)-size, i+int(offset))
 	if dest == nil {
 		w.ranked(z, i, i+size, reverse, withScores)
 		return
@@ -2388,25 +2718,19 @@ func cmdZRange(w *writer, r *request) {
 	for _, e := range z.order.span(i, i+size, false) {
 		result.add(e.member, e.score)
 	}
-	r.replace(w, *dest, result)
+	r.replace(w, *dest, r.cmd.name, result)
 }
 
-// cmdZCount is ZCOUNT and ZLEXCOUNT.
+// cmdZCount is ZCOUNT, ZLEXCOUNT and ZREMRANGEBYRANK, -SCORE and -LEX: it counts a range, or removes it.
 func cmdZCount(w *writer, r *request) {
-	key := r.next()
-	find := interval(r.cmd.order(), r.next(), r.next())
-	i, j := find(read[zset](r, key))
-	w.int(j - i)
-}
-
-// cmdZRemRange is ZREMRANGEBYRANK, ZREMRANGEBYSCORE and ZREMRANGEBYLEX.
-func cmdZRemRange(w *writer, r *request) {
 	key := r.next()
 	find := interval(r.cmd.order(), r.next(), r.next())
 	z := edit[zset](r, key)
 	i, j := find(z)
-	z.cut(i, j, false)
-	r.changed(key, r.cmd.name, j-i)
+	if r.cmd.flags&write != 0 {
+		z.cut(i, j, false)
+		r.changed(key, r.cmd.name, j-i)
+	}
 	w.int(j - i)
 }
 
@@ -2416,79 +2740,278 @@ func cmdZPop(w *writer, r *request) {
 	count, counts := r.lastCount()
 	z := edit[zset](r, key)
 	count = min(count, z.len())
-	begin := func() {}
 	if counts {
-		begin = func() { w.row(true) }
 		w.rows(count, true)
 	} else {
 		w.array(2 * count)
 	}
-	r.take(w, key, z, r.cmd.end(), count, begin)
+	r.take(w, key, z, r.cmd.end(), count, func() { w.row(counts) })
+}
+
+// --- stream ------------------------------------------------------------------
+
+// toStreamID reads an id; what is left out behind the ms is seq.
+func toStreamID(s string, seq uint64) streamID {
+	id, ok := parseStreamID(s, seq)
+	failIf(!ok, errStreamID)
+	return id
+}
+
+// A trim is what XADD and XTRIM take from the beginning of a stream.
+type trim struct {
+	by    string // MAXLEN, MINID or nothing
+	size  int64  // that is left
+	from  streamID
+	limit int64 // entries that are taken at most, in whole nodes; -1 when it is to be exact
+}
+
+// trim reads options up to something else, which must be the id of XADD.
+func (r *request) trim() (t trim, noCreate bool) {
+	limit, xadd, stop := int64(-1), r.cmd.name == "xadd", false
+	for t.limit = -1; r.more() && !stop; {
+		switch word := r.option(); {
+		case word == "MAXLEN" || word == "MINID":
+			failIf(t.by != "", "ERR syntax error, MAXLEN and MINID options at the same time are not compatible")
+			s := r.next()
+			if t.by = word; (s == "~" || s == "=") && r.more() {
+				t.limit, s = either[int64](s == "~", 100*r.server.config.int("stream-node-max-entries"), -1), r.next()
+			}
+			if word == "MINID" {
+				t.from = toStreamID(s, 0)
+			} else {
+				t.size = toInt(s)
+				failIf(t.size < 0, "ERR The MAXLEN argument must be >= 0.")
+			}
+		case word == "LIMIT":
+			limit = r.int()
+			failIf(limit < 0, "ERR The LIMIT argument must be >= 0.")
+		case xadd && word == "NOMKSTREAM":
+			noCreate = true
+		default:
+			failIf(!xadd, errSyntax)
+			r.pos, stop = r.pos-1, true
+		}
+	}
+	failIf(limit > 0 && t.by == "", "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy")
+	failIf(!xadd && t.by == "", "ERR syntax error, XTRIM must be called with a trimming strategy")
+	failIf(limit >= 0 && t.limit < 0, "ERR syntax error, LIMIT cannot be used without the special ~ option")
+	if limit >= 0 {
+		t.limit = either(limit == 0, math.MaxInt64, limit)
+	}
+	return t, noCreate
+}
+
+// apply takes entries away, and returns how many.
+func (t trim) apply(r *request, s *stream) int {
+	n := either(t.by == "MAXLEN", max(0, s.n-int(min(t.size, math.MaxInt32))), 0)
+	if t.by == "MINID" {
+		n = s.rank(t.from.border(false))
+	}
+	if node := int(r.server.config.int("stream-node-max-entries")); t.limit >= 0 && node > 0 {
+		n = int(min(int64(n), t.limit))
+		n = max(0, n-(s.added-s.n+n)%node) // Redis lets go of whole nodes
+	}
+	s.cut(0, 0, n)
+	return n
+}
+
+func cmdXAdd(w *writer, r *request) {
+	key := r.next()
+	t, noCreate := r.trim()
+	text, id := r.next(), streamID{ms: uint64(r.now)}
+	ms, auto := strings.CutSuffix(text, "-*")
+	if text != "*" {
+		id = toStreamID(ms, 0)
+		failIf(auto && strings.Contains(ms, "-"), errStreamID)
+		failIf(!auto && id == streamID{}, "ERR The ID specified in XADD must be greater than 0-0")
+	}
+	failIf(!r.more(), errArity("xadd"))
+	list := slices.Clone(r.pairs())
+	if noCreate && r.find(key) == nil {
+		w.null()
+		return
+	}
+	s := edit[stream](r, key)
+	failIf(s.last == lastStreamID, "ERR The stream has exhausted the last possible ID, unable to add more items")
+	if text == "*" && id.ms <= s.last.ms || auto && id.ms == s.last.ms && s.last.seq < math.MaxUint64 {
+		id = s.last.next()
+	}
+	failIf(id.compare(s.last) <= 0, "ERR The ID specified in XADD is equal or smaller than the target stream top item")
+	s.add(id, list)
+	r.changed(key, "xadd", 1)
+	if t.apply(r, s) > 0 {
+		r.notify(r.db, key, "xtrim")
+	}
+	w.bulk(id.String())
+}
+
+func cmdXTrim(w *writer, r *request) {
+	key := r.next()
+	t, _ := r.trim()
+	n := t.apply(r, edit[stream](r, key))
+	r.changed(key, "xtrim", n)
+	w.int(n)
+}
+
+func cmdXDel(w *writer, r *request) {
+	key, ids, n := r.next(), []streamID(nil), 0
+	for _, arg := range r.rest() {
+		ids = append(ids, toStreamID(arg, 0))
+	}
+	s := edit[stream](r, key)
+	for _, id := range ids {
+		i, j := s.rank(id.border(false)), s.rank(id.border(true))
+		k, at := s.place(i)
+		s.cut(k, at, j-i)
+		n += j - i
+	}
+	r.changed(key, "xdel", n)
+	w.int(n)
+}
+
+// toStreamBound reads an end of a range: an id, exclusive behind a (, or - or + for the least and the largest.
+func toStreamBound(s string, seq uint64) (id streamID, exclusive bool) {
+	switch s {
+	case "-":
+		return streamID{}, false
+	case "+":
+		return lastStreamID, false
+	}
+	s, exclusive = strings.CutPrefix(s, "(")
+	return toStreamID(s, seq), exclusive
+}
+
+// cmdXRange is XRANGE and XREVRANGE.
+func cmdXRange(w *writer, r *request) {
+	key, first, last, count := r.next(), r.next(), r.next(), int64(math.MaxInt64)
+	reverse := r.cmd.name == "xrevrange"
+	if reverse {
+		first, last = last, first
+	}
+	start, after := toStreamBound(first, 0)
+	failIf(after && start == lastStreamID, "ERR invalid start ID for the interval")
+	stop, before := toStreamBound(last, math.MaxUint64)
+	failIf(before && stop == streamID{}, "ERR invalid end ID for the interval")
+	r.options("COUNT", &count)
+	s := read[stream](r, key)
+	i := s.rank(start.border(after))
+	if j := max(i, s.rank(stop.border(!before))); count <= 0 && s.added > 0 {
+		w.nullArray()
+	} else {
+		w.entries(s, i, j, count, reverse)
+	}
+}
+
+// entries writes at most count entries of a stream, between the places i and j.
+func (w *writer) entries(s *stream, i, j int, count int64, reverse bool) {
+	n := int(min(count, int64(j-i)))
+	i = either(reverse, j-n, i)
+	w.array(n)
+	for _, e := range s.span(i, i+n, reverse) {
+		w.array(2)
+		w.bulk(e.id.String())
+		w.bulks(e.fields)
+	}
+}
+
+func cmdXRead(w *writer, r *request) {
+	count, timeout, keys, ids := int64(0), time.Duration(-1), []string(nil), []string(nil)
+	r.options("COUNT", &count, "BLOCK", func() { timeout = toMillis(r.next()) }, "STREAMS", func() {
+		list := r.rest()
+		failIf(len(list)%2 != 0, "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be "+
+			"specified.")
+		keys, ids = list[:len(list)/2], list[len(list)/2:]
+	})
+	failIf(keys == nil, errSyntax)
+	if r.ready != "" && r.find(r.ready).typeName() != "stream" {
+		return // it goes on waiting
+	}
+	found, n := *w, 0
+	found.buf = nil
+	if count <= 0 { // who waited is not flooded
+		count = either[int64](r.ready == "", math.MaxInt64, 1000)
+	}
+	for at, key := range keys {
+		s := read[stream](r, key)
+		if ids[at] == "$" {
+			ids[at] = s.last.String() // also when it is run again
+		}
+		failIf(ids[at] == ">", "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "+
+			"<consumer> option.")
+		if i := s.rank(toStreamID(ids[at], 0).border(true)); i < s.n {
+			n++
+			found.tablePart()
+			found.bulk(key)
+			found.entries(s, i, s.n, count, false)
+		}
+	}
+	switch {
+	case n > 0:
+		w.table(n)
+		w.buf = append(w.buf, found.buf...)
+	case timeout >= 0:
+		r.block(w, keys, timeout, (*writer).nullArray)
+	default:
+		w.nullArray()
+	}
 }
 
 // --- pub/sub -----------------------------------------------------------------
+
+func cmdPublish(w *writer, r *request) { w.int(r.server.publish(r.next(), r.next())) }
+func cmdPubsubNumPat(w *writer, r *request) {
+	r.setShared(func() { w.int(len(r.server.topics[patterns])) })
+}
 
 // topics returns the kind of topics that a command is about, which is in its name.
 func (c *command) topics() int { return oneIf(c.name[0] == 'p') }
 
 // cmdSubscribe is SUBSCRIBE and PSUBSCRIBE.
 func cmdSubscribe(w *writer, r *request) {
-	kind := r.cmd.topics()
 	for _, topic := range r.rest() {
 		r.setShared(func() {
-			r.subscribe(kind, topic)
-			r.tell(w, &topic)
+			r.subscribe(r.cmd.topics(), topic)
+			r.confirm(w, &topic)
 			r.handOver() // before anybody can publish
 		})
 	}
 }
 
-// tell confirms a subscription or its end.
-func (r *request) tell(w *writer, topic *string) {
+// confirm tells of a subscription or its end.
+func (r *request) confirm(w *writer, topic *string) {
 	w.push(3)
 	w.bulk(r.cmd.name)
-	w.place(topic)
+	w.maybe(topic)
 	w.int(r.subscriptions())
 }
 
 // cmdUnsubscribe is UNSUBSCRIBE and PUNSUBSCRIBE, which without arguments mean all.
 func cmdUnsubscribe(w *writer, r *request) {
-	kind := r.cmd.topics()
-	topics := r.rest()
+	kind, topics := r.cmd.topics(), r.rest()
 	if len(topics) == 0 {
 		topics = slices.Collect(maps.Keys(r.topics[kind]))
 	}
 	if len(topics) == 0 {
-		r.tell(w, nil)
+		r.confirm(w, nil)
 	}
 	for _, topic := range topics {
 		r.setShared(func() { r.unsubscribe(kind, topic) })
-		r.tell(w, &topic)
+		r.confirm(w, &topic)
 	}
 	r.handOver()
 }
 
-func cmdPublish(w *writer, r *request) { w.int(r.server.publish(r.next(), r.next())) }
-
 func cmdPubsubChannels(w *writer, r *request) {
-	pattern, found := "*", []string{}
-	failIf(r.left() > 1,
-		"ERR unknown subcommand or wrong number of arguments for '%s'. Try PUBSUB HELP.", r.words[1])
-	if r.more() {
-		pattern = r.next()
-	}
+	failIf(r.left() > 1, "ERR unknown subcommand or wrong number of arguments for '%s'. Try PUBSUB HELP.", r.words[1])
+	pattern, found := strings.Join(r.rest(), ""), []string{}
 	r.setShared(func() {
 		for channel := range r.server.topics[channels] {
-			if match(pattern, channel) {
+			if len(r.words) == 2 || match(pattern, channel) {
 				found = append(found, channel)
 			}
 		}
 	})
 	w.bulks(found)
-}
-
-func cmdPubsubNumPat(w *writer, r *request) {
-	r.setShared(func() { w.int(len(r.server.topics[patterns])) })
 }
 
 func cmdPubsubNumSub(w *writer, r *request) {
@@ -2533,10 +3056,8 @@ func cmdExec(w *writer, r *request) {
 	failIf(!r.queueing(), "ERR EXEC without MULTI")
 	queue, aborted, intact := r.queue, r.aborted, r.watcher.intact(r.now)
 	r.discard()
-	switch {
-	case aborted:
-		fail("EXECABORT Transaction discarded because of previous errors.")
-	case !intact:
+	failIf(aborted, "EXECABORT Transaction discarded because of previous errors.")
+	if !intact {
 		w.nullArray()
 		return
 	}
@@ -2563,7 +3084,12 @@ func cmdUnwatch(w *writer, r *request) {
 
 // --- server ------------------------------------------------------------------
 
-func cmdDBSize(w *writer, r *request) { w.int(r.db.keys.len()) }
+func cmdACLWhoami(w *writer, r *request)     { w.bulk("default") }
+func cmdCluster(w *writer, r *request)       { fail("ERR This instance has cluster support disabled") }
+func cmdConfigRewrite(w *writer, r *request) { fail("ERR The server is running without a config file") }
+func cmdDBSize(w *writer, r *request)        { w.int(r.db.keys.n) }
+func cmdLastSave(w *writer, r *request)      { w.int64(r.server.saver.last.Load()) }
+func cmdRole(w *writer, r *request)          { w.any([]any{"master", 0, []any{}}) }
 
 func cmdTime(w *writer, r *request) {
 	now := r.store.clock.micros()
@@ -2575,46 +3101,39 @@ func cmdFlush(w *writer, r *request) {
 	r.options("ASYNC", r.end, "SYNC", r.end)
 	for _, d := range r.store.dbs {
 		if d == r.db || r.cmd.name == "flushall" {
-			r.store.changes += int64(d.keys.len()) + 1
-			d.replace(&db{}, r.now)
+			r.store.changes += int64(d.keys.n) + 1
+			r.store.replace(d, &db{}, r.now)
 		}
 	}
+	r.server.changed = append(r.server.changed, change{all: true})
 	w.ok()
 }
 
 func cmdSwapDB(w *writer, r *request) {
-	a := r.dbIndex("ERR invalid first DB index")
-	b := r.dbIndex("ERR invalid second DB index")
+	a, b := r.dbIndex("ERR invalid first DB index"), r.dbIndex("ERR invalid second DB index")
 	was := *a
-	a.replace(b, r.now)
-	b.replace(&was, r.now)
-	for _, d := range []*db{a, b} {
-		for key := range d.waiting {
-			r.store.signal(d, key)
-		}
-	}
+	r.store.replace(a, b, r.now)
+	r.store.replace(b, &was, r.now)
 	r.store.changes++
 	w.ok()
 }
 
 func cmdSave(w *writer, r *request) {
-	r.saved(r.server.save(false))
+	r.failSave(r.server.save(false))
 	w.ok()
 }
 
 func cmdBGSave(w *writer, r *request) {
 	r.options("SCHEDULE", r.end)
-	r.saved(r.server.saveInBackground())
+	r.failSave(r.server.saveInBackground())
 	w.simple("Background saving started")
 }
 
-// saved throws what went wrong with a save.
-func (r *request) saved(err error) {
+// failSave throws what went wrong with a save.
+func (r *request) failSave(err error) {
 	failIf(err == errSaving, "ERR Background save already in progress")
 	failIf(err != nil, "ERR")
 }
-
-func cmdLastSave(w *writer, r *request) { w.int64(r.server.saver.last.Load()) }
 
 func cmdShutdown(w *writer, r *request) {
 	var save, noSave, now, force, abort bool
@@ -2630,8 +3149,6 @@ func cmdShutdown(w *writer, r *request) {
 		}
 	}()
 }
-
-func cmdCluster(w *writer, r *request) { fail("ERR This instance has cluster support disabled") }
 
 func cmdConfigGet(w *writer, r *request) {
 	patterns, found := r.rest(), fields{}
@@ -2650,13 +3167,13 @@ func cmdConfigSet(w *writer, r *request) {
 		name := strings.ToLower(list[0])
 		i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
 		failIf(i < 0, "ERR Unknown option or number of arguments for CONFIG SET - '%s'", list[0])
-		v, err := settings[i].check(list[1])
+		v, complaint := settings[i].check(list[1])
 		if _, twice := values[name]; twice {
-			err = errors.New("duplicate parameter")
+			complaint = "duplicate parameter"
 		} else if settings[i].fixed != "" {
-			err = errors.New("can't set " + settings[i].fixed + " config")
+			complaint = "can't set " + settings[i].fixed + " config"
 		}
-		failIf(err != nil, "ERR CONFIG SET failed (possibly related to argument '%s') - %v", list[0], err)
+		failIf(complaint != "", "ERR CONFIG SET failed (possibly related to argument '%s') - %s", list[0], complaint)
 		values[name] = v
 	}
 	r.server.config.set(values)
@@ -2675,26 +3192,116 @@ func cmdConfigResetStat(w *writer, r *request) {
 	w.ok()
 }
 
+// cmdHelp is HELP of every command that has subcommands.
+func cmdHelp(w *writer, r *request) {
+	parent := commands[strings.TrimSuffix(r.cmd.name, "|help")]
+	name := strings.ToUpper(parent.name)
+	lines := []string{name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"}
+	for _, c := range listed(parent.subs) {
+		lines = append(lines, strings.TrimPrefix(c.usage, name+" "), "    "+c.summary)
+	}
+	w.array(len(lines))
+	for _, line := range lines {
+		w.simple(line)
+	}
+}
+
+func cmdDebugSleep(w *writer, r *request) {
+	seconds, _ := strtod(r.next())
+	time.Sleep(time.Duration(seconds * float64(time.Second)))
+	w.ok()
+}
+
+func cmdDebugReload(w *writer, r *request) {
+	err := r.server.reload()
+	failIf(err != nil, "ERR Error trying to load the RDB dump: %v", err)
+	w.ok()
+}
+
+func cmdDebugObject(w *writer, r *request) {
+	it := r.find(r.next())
+	failIf(it == nil, errNoKey)
+	_, encoding := it.kind()
+	w.simple(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d",
+		it, encoding, it.size(), it.access, r.now/1000-int64(it.access)))
+}
+
+func cmdDebugSetActiveExpire(w *writer, r *request) {
+	r.store.lazyOnly.Store(r.int() == 0)
+	w.ok()
+}
+
+func cmdMemoryUsage(w *writer, r *request) {
+	key, samples := r.next(), int64(5)
+	r.options("SAMPLES", &samples)
+	failIf(samples < 0, errSyntax)
+	if it := r.find(key); it != nil {
+		w.int(len(key) + it.size())
+	} else {
+		w.null()
+	}
+}
+
+// The slow log holds the commands that took longest, the last one first. server.mu guards it.
+type slowlog struct {
+	entries []any // as SLOWLOG GET returns them
+	next    int   // the number of the next entry
+}
+
+// add enters a command, its arguments cut where they are many or long.
+func (l *slowlog) add(r *request, took int64) {
+	const mostArgs, mostBytes = 32, 128
+	args := slices.Clone(r.words)
+	if n := len(args) - mostArgs; n > 0 {
+		args = append(args[:mostArgs-1], fmt.Sprintf("... (%d more arguments)", n+1))
+	}
+	for i, s := range args {
+		if n := len(s) - mostBytes; n > 0 {
+			args[i] = fmt.Sprintf("%s... (%d more bytes)", s[:mostBytes], n)
+		}
+	}
+	entry := []any{l.next, r.now / 1000, took, args, r.RemoteAddr().String(), r.name}
+	l.next++
+	l.entries = slices.Insert(l.entries, 0, any(entry))
+	l.entries = l.entries[:min(len(l.entries), int(r.server.config.int("slowlog-max-len")))]
+}
+
+// cmdSlowlog is SLOWLOG GET, LEN and RESET.
+func cmdSlowlog(w *writer, r *request) {
+	count := 10
+	failIf(r.left() > 1, "ERR unknown subcommand or wrong number of arguments for '%s'. Try SLOWLOG HELP.", r.words[1])
+	if r.more() {
+		count = r.atLeast(-1, "ERR count should be greater than or equal to -1")
+	}
+	r.setShared(func() {
+		list := &r.server.slowlog.entries
+		switch r.cmd.name {
+		case "slowlog|get":
+			w.any((*list)[:either(count < 0, len(*list), min(count, len(*list)))])
+		case "slowlog|len":
+			w.int(len(*list))
+		default:
+			*list = nil
+			w.ok()
+		}
+	})
+}
+
 func cmdInfo(w *writer, r *request) {
-	asked := make(map[string]bool)
+	asked, text := make(map[string]bool), ""
 	for _, section := range r.rest() {
 		asked[strings.ToLower(section)] = true
 	}
-	every := asked["all"] || asked["everything"]
-	usual := len(asked) == 0 || asked["default"]
-	var b strings.Builder
 	for _, s := range r.info() {
-		if every || usual && s.name != "Commandstats" || asked[strings.ToLower(s.name)] {
-			if b.Len() > 0 {
-				b.WriteString("\r\n")
-			}
-			fmt.Fprintf(&b, "# %s\r\n", s.name)
+		usual := (len(asked) == 0 || asked["default"]) && s.name != "Commandstats"
+		if usual || asked["all"] || asked["everything"] || asked[strings.ToLower(s.name)] {
+			text += either(text == "", "", "\r\n") + "# " + s.name + "\r\n"
 			for pair := range slices.Chunk(s.facts, 2) {
-				fmt.Fprintf(&b, "%s:%v\r\n", pair[0], pair[1])
+				text += fmt.Sprintf("%s:%v\r\n", pair[0], pair[1])
 			}
 		}
 	}
-	w.verbatim(b.String())
+	w.verbatim(text)
 }
 
 // A section is a part of INFO.
@@ -2707,35 +3314,31 @@ type section struct {
 func (r *request) info() []section {
 	s, saves := r.server, &r.server.saver
 	_, port, _ := net.SplitHostPort(s.listener.Addr().String())
-	up := int64(time.Since(s.started).Seconds())
-	clients, blocked := s.allClients(), 0
-	for _, c := range clients {
-		blocked += oneIf(c.blocked.Load())
-	}
-	heap, total := memoryUse()
-	megabytes := func(n uint64) string { return fmt.Sprintf("%.2fM", float64(n)/(1<<20)) }
-	status, running, current := "ok", 0, int64(-1)
-	if saves.failing.Load() {
-		status = "err"
-	}
-	if began := saves.background.Load(); began != 0 {
-		running, current = 1, time.Now().Unix()-began
-	}
+	up, began := int64(time.Since(s.started).Seconds()), saves.background.Load()
+	clients, blocked, reads, calls := s.allClients(), 0, 0, int64(0)
 	var keyspace, stats fields
 	for _, d := range r.store.dbs {
-		if d.keys.len() > 0 {
+		if d.keys.n > 0 {
 			keyspace = append(keyspace, fmt.Sprintf("db%d", d.id),
-				fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys.len(), d.mortal.len(), d.ttl))
+				fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys.n, d.mortal.n, d.ttl))
 		}
 	}
 	for _, c := range allCommands() {
-		calls, usec, turns, fails := c.calls.Load(), c.usec.Load(), c.turns.Load(), c.fails.Load()
-		if calls+turns > 0 {
+		n, usec, turns, fails := c.calls.Load(), c.usec.Load(), c.turns.Load(), c.fails.Load()
+		if calls += n; n+turns > 0 {
 			stats = append(stats, "cmdstat_"+c.name, fmt.Sprintf(
 				"calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
-				calls, usec, float64(usec)/float64(max(calls, 1)), turns, fails))
+				n, usec, float64(usec)/float64(max(n, 1)), turns, fails))
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range clients {
+		blocked += oneIf(c.blocked.Load())
+		reads += len(c.topics[tracked])
+	}
+	heap, total, user := runtimeUse()
+	megabytes := func(n uint64) string { return fmt.Sprintf("%.2fM", float64(n)/(1<<20)) }
 	return []section{
 		{"Server", fields{"redis_version", redisVersion, "redis_lite_version", liteVersion,
 			"run_id", s.runID, "redis_mode", "standalone", "os", runtime.GOOS + " " + runtime.GOARCH,
@@ -2743,43 +3346,41 @@ func (r *request) info() []section {
 			"process_id", os.Getpid(), "server_time_usec", r.store.clock.micros(), "uptime_in_seconds", up,
 			"uptime_in_days", up / 86400, "hz", int64(time.Second / samplerPause)}},
 		{"Clients", fields{"connected_clients", len(clients), "maxclients", s.config.get("maxclients"),
-			"blocked_clients", blocked}},
+			"blocked_clients", blocked, "tracking_clients", s.trackers.Load()}},
 		{"Memory", fields{"used_memory", heap, "used_memory_human", megabytes(heap), "used_memory_rss", total,
 			"used_memory_rss_human", megabytes(total), "maxmemory", 0, "maxmemory_human", "0B",
-			"maxmemory_policy", "noeviction", "mem_allocator", runtime.Version()}},
+			"maxmemory_policy", "noeviction", "mem_allocator", runtime.Version(), "lazyfree_pending_objects", 0}},
 		{"Persistence", fields{"loading", 0, "rdb_changes_since_last_save", r.store.changes, "aof_enabled", 0,
-			"rdb_bgsave_in_progress", running, "rdb_last_save_time", saves.last.Load(),
-			"rdb_last_bgsave_status", status, "rdb_last_bgsave_time_sec", saves.seconds.Load(),
-			"rdb_current_bgsave_time_sec", current, "rdb_last_load_keys_expired", saves.expired,
-			"rdb_last_load_keys_loaded", saves.loaded, "rdb_saves", saves.saves.Load()}},
+			"rdb_bgsave_in_progress", oneIf(began != 0), "rdb_last_save_time", saves.last.Load(),
+			"rdb_last_bgsave_status", either(saves.failing.Load(), "err", "ok"),
+			"rdb_last_bgsave_time_sec", saves.seconds.Load(),
+			"rdb_current_bgsave_time_sec", either(began != 0, time.Now().Unix()-began, -1),
+			"rdb_last_load_keys_expired", saves.expired, "rdb_last_load_keys_loaded", saves.loaded,
+			"rdb_saves", saves.saves.Load()}},
 		{"Stats", fields{"total_connections_received", s.accepted.Load(), "evicted_keys", 0,
-			"total_commands_processed", totalCalls(), "instantaneous_ops_per_sec", s.speed.Load(),
+			"total_commands_processed", calls,
 			"rejected_connections", s.refused.Load(), "expired_keys", s.store.expired.Load(),
-			"keyspace_hits", s.hits.Load(), "keyspace_misses", s.misses.Load()}},
-		{"Replication", fields{"role", "master", "connected_slaves", 0}},
+			"keyspace_hits", s.hits.Load(), "keyspace_misses", s.misses.Load(),
+			"tracking_total_keys", len(s.topics[tracked]), "tracking_total_items", reads,
+			"tracking_total_prefixes", len(s.topics[prefixes])}},
+		{"Replication", fields{"role", "master", "connected_slaves", 0, "master_repl_offset", 0}},
+		{"CPU", fields{"used_cpu_user", user}},
 		{"Cluster", fields{"cluster_enabled", 0}},
 		{"Keyspace", keyspace},
 		{"Commandstats", stats},
 	}
 }
 
-// memoryUse returns the bytes in live and not yet collected objects, and all that Go holds of the system.
-func memoryUse() (heap, total uint64) {
-	var use [3]metrics.Sample
-	for i, class := range []string{"heap/objects", "total", "heap/released"} {
-		use[i].Name = "/memory/classes/" + class + ":bytes"
+// runtimeUse returns the bytes in live and not yet collected objects, all that Go holds of the system, and the
+// seconds of processor time that it estimates.
+func runtimeUse() (heap, total uint64, user float64) {
+	var use [4]metrics.Sample
+	for i, name := range []string{"memory/classes/heap/objects:bytes", "memory/classes/total:bytes",
+		"memory/classes/heap/released:bytes", "cpu/classes/user:cpu-seconds"} {
+		use[i].Name = "/" + name
 	}
 	metrics.Read(use[:])
-	heap, total = use[0].Value.Uint64(), use[1].Value.Uint64()-use[2].Value.Uint64()
-	return heap, total
-}
-
-// totalCalls returns how many commands have run.
-func totalCalls() (n int64) {
-	for _, c := range allCommands() {
-		n += c.calls.Load()
-	}
-	return n
+	return use[0].Value.Uint64(), use[1].Value.Uint64() - use[2].Value.Uint64(), use[3].Value.Float64()
 }
 
 // allCommands returns the commands in the order of their names, each with its subcommands behind it.
@@ -2834,54 +3435,38 @@ func cmdCommandInfo(w *writer, r *request) {
 
 // info is what COMMAND INFO says of a command.
 func (c *command) info() []any {
-	var subs any = names{} // when there are none
-	if c.subs != nil {
-		list := []any{}
-		for _, sub := range listed(c.subs) {
-			list = append(list, sub.info())
-		}
-		subs = list
+	subs, flags := []any{}, names{}
+	for _, sub := range listed(c.subs) {
+		subs = append(subs, sub.info())
 	}
-	return []any{c.name, c.arity, c.flagList(), c.keys.first, c.keys.last, c.keys.step,
-		c.categories(), names{}, names{}, subs}
-}
-
-func (c *command) flagList() (list names) {
 	for i, name := range flagNames {
 		if c.flags&(1<<i) != 0 {
-			list = append(list, name)
+			flags = append(flags, name)
 		}
 	}
-	return list
+	return []any{c.name, c.arity, flags, c.keys.first, c.keys.last, c.keys.step,
+		c.categories(), names{}, names{}, either[any](len(subs) > 0, subs, names{})}
 }
 
 // categories returns the ACL categories, which follow from group and flags.
 func (c *command) categories() (list names) {
-	add := func(when bool, name string) {
-		if when {
-			list = append(list, "@"+name)
-		}
+	group := "@" + strings.TrimSuffix(strings.ReplaceAll(c.group.name, "-", ""), "s") // as in transactions
+	for _, name := range chosen("@keyspace", group == "@generic", "@read", c.flags&readonly != 0,
+		"@write", c.flags&write != 0, group, group != "@generic" && group != "@server",
+		"@admin", c.flags&admin != 0, "@dangerous", c.flags&admin != 0, "@blocking", c.flags&blocking != 0,
+		"@fast", c.flags&fast != 0, "@slow", c.flags&fast == 0) {
+		list = append(list, name.(string))
 	}
-	add(c.group.name == "generic", "keyspace")
-	add(c.flags&readonly != 0, "read")
-	add(c.flags&write != 0, "write")
-	name := strings.TrimSuffix(strings.ReplaceAll(c.group.name, "-", ""), "s") // as in transactions
-	add(c.group.name != "generic" && c.group.name != "server", name)
-	add(c.flags&admin != 0, "admin")
-	add(c.flags&admin != 0, "dangerous")
-	add(c.flags&blocking != 0, "blocking")
-	add(c.flags&fast != 0, "fast")
-	add(c.flags&fast == 0, "slow")
 	return list
 }
 
 func cmdCommandList(w *writer, r *request) {
-	list, kind, word, found := topCommands(), "", "", []string{}
+	kind, word, found := "", "", []string{}
 	r.options("FILTERBY", func() {
-		kind, word, list = r.option(), strings.ToLower(r.next()), allCommands()
+		kind, word = r.option(), strings.ToLower(r.next())
 		failIf(r.more() || !slices.Contains([]string{"MODULE", "ACLCAT", "PATTERN"}, kind), errSyntax)
 	})
-	for _, c := range list {
+	for _, c := range allCommands() {
 		if kind == "" || kind == "PATTERN" && match(word, c.name) ||
 			kind == "ACLCAT" && slices.Contains(c.categories(), "@"+word) {
 			found = append(found, c.name)
@@ -2911,139 +3496,25 @@ func cmdCommandDocs(w *writer, r *request) {
 	w.any(docs)
 }
 
-// docs is what COMMAND DOCS says of a command. redis-cli makes its hints of it.
+// docs is what COMMAND DOCS says of a command. redis-cli makes its hints of it, term by term of the usage.
 func (c *command) docs() fields {
-	doc := fields{"summary", c.summary, "group", c.group.name}
-	words := strings.Fields(c.usage)
-	if args := parseSequence(strings.Join(words[min(c.named, len(words)):], " ")); args != nil {
-		doc = append(doc, "arguments", describeArguments(args))
-	}
-	if c.subs != nil {
-		subs := fields{}
-		for _, sub := range listed(c.subs) {
-			subs = append(subs, sub.name, sub.docs())
+	doc, args, subs := fields{"summary", c.summary, "group", c.group.name}, []any{}, fields{}
+	for _, term := range c.terms {
+		inner, optional := strings.CutPrefix(term, "[")
+		arg := fields{"name", strings.TrimSuffix(inner, "]"), "type", either(isKeyName(inner), "key", "string")}
+		if optional {
+			arg = append(arg, "flags", names{"optional"})
 		}
+		args = append(args, arg)
+	}
+	for _, sub := range listed(c.subs) {
+		subs = append(subs, sub.name, sub.docs())
+	}
+	if len(args) > 0 {
+		doc = append(doc, "arguments", args)
+	}
+	if len(subs) > 0 {
 		doc = append(doc, "subcommands", subs)
 	}
 	return doc
-}
-
-// An argument is a piece of a usage line: a word, or a block or choice of others.
-type argument struct {
-	name, kind, token string // kind as COMMAND DOCS has it; token: the capitals before the value
-	flags             names  // optional, multiple
-	parts             []argument
-}
-
-// parseSequence reads a usage line: lower-case words stand for values, capitals for themselves, a|b for a
-// choice, [ ] for what may be left out, and [key ...] behind key for what may be repeated.
-func parseSequence(usage string) (args []argument) {
-	token := "" // capitals that may belong to the value behind them
-	flush := func() {
-		if token != "" {
-			args = append(args, argument{name: strings.ToLower(token), kind: "pure-token", token: token})
-			token = ""
-		}
-	}
-	for _, word := range splitUsage(usage, ' ') {
-		inner, optional := strings.CutPrefix(word, "[")
-		inner = strings.TrimSuffix(inner, "]")
-		again, repeats := strings.CutSuffix(inner, " ...")
-		switch {
-		case word == "[...]": // whatever follows is not looked at
-		case optional && repeats && token == "" && strings.Contains(usage, again+" "+word):
-			if n := len(parseSequence(again)); n > 1 {
-				parts := parseSequence(again)
-				args = append(args[:len(args)-n], argument{name: "data", kind: "block", parts: parts})
-			}
-			last := &args[len(args)-1]
-			last.flags = append(last.flags, "multiple")
-		case optional:
-			flush()
-			a := parseChoice(again)
-			if a.flags = (names{"optional"}); repeats {
-				a.flags = append(a.flags, "multiple")
-			}
-			args = append(args, a)
-		case strings.Contains(word, "|"):
-			flush()
-			args = append(args, parseChoice(word))
-		case word == strings.ToUpper(word):
-			flush()
-			token = word
-		default:
-			args = append(args, argument{name: word, kind: argumentKind(word), token: token})
-			token = ""
-		}
-	}
-	flush()
-	return args
-}
-
-// parseChoice reads alternatives, or the one sequence that there is.
-func parseChoice(usage string) argument {
-	if alternatives := splitUsage(usage, '|'); len(alternatives) > 1 {
-		a := argument{name: "option", kind: "oneof"}
-		for _, alternative := range alternatives {
-			a.parts = append(a.parts, parseChoice(alternative))
-		}
-		return a
-	}
-	parts := parseSequence(usage)
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	a := argument{name: strings.ToLower(strings.Fields(usage)[0]), kind: "block", parts: parts}
-	a.token, a.parts[0].token = parts[0].token, ""
-	return a
-}
-
-// splitUsage splits at a byte that stands outside of all brackets.
-func splitUsage(usage string, at byte) (words []string) {
-	depth, begin := 0, 0
-	for i := 0; i <= len(usage); i++ {
-		if i == len(usage) || usage[i] == at && depth == 0 {
-			if i > begin {
-				words = append(words, usage[begin:i])
-			}
-			begin = i + 1
-			continue
-		}
-		depth += strings.Count("[", usage[i:i+1]) - strings.Count("]", usage[i:i+1])
-	}
-	return words
-}
-
-// argumentKind guesses the type of a value from its name.
-func argumentKind(name string) string {
-	for kind, words := range map[string]string{
-		"key":       "key source destination newkey key1 key2 dst src",
-		"pattern":   "pattern",
-		"double":    "score weight",
-		"unix-time": "unix-time-seconds unix-time-milliseconds",
-		"integer": "seconds milliseconds count index index1 index2 offset start stop end cursor numkeys db " +
-			"destination-db rank len num-matches decrement client-id timeout limit",
-	} {
-		if slices.Contains(strings.Fields(words), name) {
-			return kind
-		}
-	}
-	return "string"
-}
-
-func describeArguments(args []argument) (list []any) {
-	for _, a := range args {
-		doc := fields{"name", a.name, "type", a.kind}
-		if a.token != "" {
-			doc = append(doc, "token", a.token)
-		}
-		if a.flags != nil {
-			doc = append(doc, "flags", a.flags)
-		}
-		if a.parts != nil {
-			doc = append(doc, "arguments", describeArguments(a.parts))
-		}
-		list = append(list, doc)
-	}
-	return list
 }

@@ -4,7 +4,7 @@
 //
 //   - main.go: main starts a server; serve gives each connection a goroutine,
 //     which reads a command, dispatches it and sends the reply;
-//   - resp.go: reader.command takes the three words off the wire;
+//   - resp.go: reader.commands takes the three words off the wire;
 //   - commands.go: the table finds the row for SET, whose handler is cmdSet;
 //   - store.go: the keyspace, a dict, where the string is put;
 //   - persist.go: how it comes to the disk, and back after a restart.
@@ -90,13 +90,16 @@ func tune() {
 
 // --- configuration -----------------------------------------------------------
 
-// A setting is one thing that can be configured: with a flag of the same name at the start, and with CONFIG
-// SET unless it is fixed. Values are written as in redis.conf.
+// A setting is one thing that can be configured: with a flag of the same name at the start, if it has a usage,
+// and with CONFIG SET unless it is fixed. Values are written as in redis.conf.
 type setting struct {
 	name, value, usage string // value: the default
-	check              func(value string) (string, error)
+	check              check
 	fixed              string // why CONFIG SET refuses it: it could put the dump over any file, for one
 }
+
+// A check returns a value as it is kept, and what is wrong with it.
+type check func(v string) (kept, complaint string)
 
 var settings = []setting{
 	{"bind", "127.0.0.1", "address to listen on; an empty one is every address", anyText, "immutable"},
@@ -108,111 +111,110 @@ var settings = []setting{
 	{"requirepass", "", "password that clients must give", anyText, ""},
 	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), ""},
 	{"timeout", "0", "seconds that a client may be idle; 0 is for ever", number(0, 1<<31-1), ""},
-	{"loglevel", "notice", "debug, verbose, notice or warning",
-		oneOf("debug", "verbose", "notice", "warning"), ""},
-	{"enable-debug-command", "no", "who may use DEBUG: no, local or yes", oneOf("no", "yes", "local"),
-		"immutable"},
+	{"loglevel", "notice", "debug, verbose, notice or warning", oneOf("debug", "verbose", "notice", "warning"), ""},
+	{"enable-debug-command", "no", "who may use DEBUG: no, local or yes", oneOf("no", "yes", "local"), "immutable"},
 	{"databases", strconv.Itoa(databases), "", number(databases, databases), "immutable"},
 	{"appendonly", "no", "", oneOf("no"), "immutable"},
 	{"maxmemory", "0", "", number(0, 0), "immutable"},
 	{"proto-max-bulk-len", strconv.Itoa(bulkMax), "", number(bulkMax, bulkMax), "immutable"},
 	{"notify-keyspace-events", "", "", eventClasses, ""},
+	{"slowlog-log-slower-than", "10000", "", number(-1, math.MaxInt64), ""},
+	{"slowlog-max-len", "128", "", number(0, math.MaxInt32), ""},
 	{"stop-writes-on-bgsave-error", "yes", "", oneOf("yes", "no"), ""},
+	{"stream-node-max-entries", "100", "", number(0, math.MaxInt32), ""},
+	{"tracking-table-max-keys", "1000000", "", number(0, math.MaxInt32), ""},
 }
 
-func anyText(v string) (string, error) { return v, nil }
+func anyText(v string) (kept, complaint string) { return v, "" }
 
-func number(low, high int64) func(string) (string, error) {
-	return func(v string) (string, error) {
+func number(low, high int64) check {
+	return func(v string) (kept, complaint string) {
 		n, ok := parseInt(v)
-		if !ok {
-			return "", errors.New("argument couldn't be parsed into an integer")
-		}
-		if n < low || n > high {
-			return "", fmt.Errorf("argument must be between %d and %d inclusive", low, high)
-		}
-		return v, nil
+		complaint = either(n < low || n > high, fmt.Sprintf("argument must be between %d and %d inclusive", low, high), "")
+		return v, either(ok, complaint, "argument couldn't be parsed into an integer")
 	}
 }
 
-func oneOf(words ...string) func(string) (string, error) {
-	return func(v string) (string, error) {
-		if v = strings.ToLower(v); slices.Contains(words, v) {
-			return v, nil
-		}
-		if slices.Equal(words, []string{"yes", "no"}) {
-			return "", errors.New("argument must be 'yes' or 'no'")
-		}
-		return "", errors.New("argument(s) must be one of the following: " + strings.Join(words, ", "))
+func oneOf(words ...string) check {
+	complaint := "argument(s) must be one of the following: " + strings.Join(words, ", ")
+	if slices.Equal(words, []string{"yes", "no"}) {
+		complaint = "argument must be 'yes' or 'no'"
+	}
+	return func(v string) (string, string) {
+		v = strings.ToLower(v)
+		return v, either(slices.Contains(words, v), "", complaint)
 	}
 }
 
-func folder(v string) (string, error) {
-	v, err := filepath.Abs(v)
-	if err == nil {
-		_, err = os.ReadDir(v)
-	}
-	return v, err
+func folder(v string) (kept, complaint string) {
+	v, _ = filepath.Abs(v)
+	_, err := os.ReadDir(v)
+	return v, either(err == nil, "", fmt.Sprint(err))
 }
 
-func fileName(v string) (string, error) {
-	if v == "" || v != filepath.Base(v) {
-		return "", errors.New("dbfilename can't be a path, just a filename")
-	}
-	return v, nil
+func fileName(v string) (kept, complaint string) {
+	return v, either(v != "" && v == filepath.Base(v), "", "dbfilename can't be a path, just a filename")
 }
 
-func savePoints(v string) (string, error) {
-	_, err := parseSavePoints(v)
-	return strings.Join(strings.Fields(v), " "), err
+func savePoints(v string) (kept, complaint string) {
+	_, ok := parseSavePoints(v)
+	return strings.Join(strings.Fields(v), " "), either(ok, "", "Invalid save parameters")
+}
+
+// eventClasses reads which keyspace notifications are wanted, in letters, and puts these in Redis's order. A
+// stands for all types.
+func eventClasses(v string) (kept, complaint string) {
+	const types, others = "g$lshzxetd", "nKEm"
+	lacks := func(c rune) bool { return !strings.ContainsRune(v, c) }
+	kept = either(strings.Contains(v, "A") || !strings.ContainsFunc(types, lacks), "A", types) + others
+	v += either(kept[0] == 'A', "A", "")
+	kept = strings.Map(func(c rune) rune { return either(lacks(c), -1, c) }, kept)
+	bad := strings.Trim(v, "A"+types+others) != ""
+	return kept, either(bad, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.", "")
 }
 
 // logLevels are Redis's names for what log/slog has as levels.
 var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "verbose": slog.LevelInfo - 2,
 	"notice": slog.LevelInfo, "warning": slog.LevelWarn}
 
-// config holds the values of the settings.
+// config holds the values of the settings, and once more those that are looked at with every command.
 type config struct {
 	mu     sync.RWMutex
 	values map[string]string
-	events atomic.Pointer[string] // notify-keyspace-events, which every write looks at
+	events atomic.Pointer[string] // notify-keyspace-events
+	slow   atomic.Int64           // slowlog-log-slower-than, in µs
 }
 
 func newConfig() *config {
 	c := &config{values: make(map[string]string)}
 	for _, s := range settings {
-		c.values[s.name] = s.value
+		c.values[s.name], _ = s.check(s.value)
 	}
-	c.values["dir"], _ = filepath.Abs(".")
-	c.events.Store(new(string))
+	c.set(nil)
 	return c
 }
 
+// get returns the value of a setting, and int the number that it is.
 func (c *config) get(name string) string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.values[name]
 }
 
-// int returns a setting whose check was number.
 func (c *config) int(name string) int64 {
 	n, _ := parseInt(c.get(name))
 	return n
 }
 
-// set gives settings new values, all of them or, with an error, none.
+// set gives settings new values, which were checked.
 func (c *config) set(values map[string]string) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for name, v := range values {
-		c.values[name] = v
-		switch name {
-		case "loglevel":
-			slog.SetLogLoggerLevel(logLevels[v])
-		case "notify-keyspace-events":
-			c.events.Store(&v)
-		}
-	}
+	maps.Copy(c.values, values)
+	c.mu.Unlock()
+	events := c.get("notify-keyspace-events")
+	c.events.Store(&events)
+	c.slow.Store(c.int("slowlog-log-slower-than"))
+	slog.SetLogLoggerLevel(logLevels[c.get("loglevel")])
 }
 
 // parseFlags reads the command line.
@@ -224,14 +226,15 @@ func (c *config) parseFlags(args []string) error {
 		if s.usage == "" {
 			continue
 		}
-		flags.Func(s.name, s.usage, func(v string) error {
-			v, err := s.check(v)
-			if err == nil {
-				c.set(map[string]string{s.name: v})
-			}
-			return err
-		})
 		help += fmt.Sprintf("\n  -%-21s %s (default %q)", s.name, s.usage, s.value)
+		flags.Func(s.name, s.usage, func(v string) error {
+			v, complaint := s.check(v)
+			if complaint != "" {
+				return errors.New(complaint)
+			}
+			c.set(map[string]string{s.name: v})
+			return nil
+		})
 	}
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -249,6 +252,7 @@ type server struct {
 	store    *store
 	config   *config
 	saver    saver
+	slowlog  slowlog
 	listener net.Listener
 	started  time.Time
 	runID    string        // by which clients tell one run of a server from the next
@@ -256,13 +260,17 @@ type server struct {
 	stopping atomic.Bool
 
 	hits, misses, accepted, refused atomic.Int64
-	speed                           atomic.Int64 // commands per second, as the cron measured it
+	spied, trackers                 atomic.Int32 // clients in MONITOR, and with TRACKING
+	allStop                         atomic.Bool  // a pause goes for all commands, and not only for writes
+
+	// The store's lock guards what a command changed and did not announce yet, and which client's it is.
+	changed []change
+	acting  *conn
 
 	mu      sync.Mutex // guards what follows, and what clients tell of each other
 	nextID  int64
 	clients map[int64]*conn
-	topics  [2]registry[*conn] // who subscribed to a channel, and to a pattern
-	spied   atomic.Int32       // clients in MONITOR
+	topics  [4]registry[*conn] // who is interested in what
 	running sync.WaitGroup     // the connections
 }
 
@@ -274,13 +282,14 @@ func newServer() *server {
 	for kind := range s.topics {
 		s.topics[kind] = make(registry[*conn])
 	}
-	s.store.notify = s.notify
+	s.store.notify, s.store.onChange = s.notify, s.note
+	s.saver.last.Store(s.started.Unix())
 	return s
 }
 
 // start loads the dump, listens, and serves in the background.
 func (s *server) start() error {
-	loaded, err := s.load()
+	loaded, err := s.load(s.store)
 	if err != nil {
 		return err
 	}
@@ -346,21 +355,20 @@ func (s *server) admit(socket net.Conn) *conn {
 func (s *server) cron() {
 	tick := time.NewTicker(samplerPause)
 	defer tick.Stop()
-	for last := int64(0); ; {
+	for {
 		select {
 		case <-tick.C:
 		case <-s.done:
 			return
 		}
-		s.store.clock.set()
 		s.store.sample()
-		s.saveIfDue()
-		now := totalCalls()
-		s.speed.Store((now - last) * int64(time.Second/samplerPause))
-		last = now
-		if idle := s.config.int("timeout"); idle > 0 {
-			s.dropIdle(idle * 1000)
+		if s.trackers.Load() > 0 {
+			s.store.Lock()
+			s.announce()
+			s.store.Unlock()
 		}
+		s.saveIfDue()
+		s.dropIdle(s.config.int("timeout") * 1000)
 	}
 }
 
@@ -370,7 +378,8 @@ func (s *server) dropIdle(limit int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.clients {
-		if now-c.active.Load() > limit && !c.waits() {
+		waits := c.blocked.Load() || c.subscriptions() > 0 || c.spying
+		if limit > 0 && now-c.active.Load() > limit && !waits {
 			c.Close()
 		}
 	}
@@ -430,11 +439,13 @@ type conn struct {
 	closing bool // to be closed when the replies are sent
 	replies replyMode
 	watcher watcher
+	caching bool // CLIENT CACHING makes an exception for the next command
 
 	waiter   *waiter       // while a command blocks, and
 	patience time.Duration // for how long at most, 0 for ever
+	none     func(*writer) // what it then answers
+	late     writer        // its reply, by whoever serves it under the store's lock
 	blocked  atomic.Bool
-	late     writer // its reply, by whoever serves it under the store's lock
 
 	queue   []queued // the commands between MULTI and EXEC
 	aborted bool     // one of them was refused
@@ -444,14 +455,14 @@ type conn struct {
 	command atomic.Pointer[command] // the last command
 
 	// What other clients may ask for changes only under server.mu.
-	db       *db
-	name     string
-	lib      [2]string // name and version of the client library
-	queued   int       // the length of queue, -1 outside of MULTI
-	noEvict  bool
-	spying   bool               // in MONITOR
-	topics   [2]map[string]bool // channels and patterns that it subscribed to
-	speaking int                // RESP 2 or 3
+	db              *db
+	name            string
+	lib             [2]string          // name and version of the client library
+	queued          int                // the length of queue, -1 outside of MULTI
+	speaking        int                // RESP 2 or 3
+	noEvict, spying bool               // with CLIENT NO-EVICT, and in MONITOR
+	topics          [4]map[string]bool // what it is interested in
+	tracking        tracking
 }
 
 // queued is a command that waits for EXEC.
@@ -477,7 +488,6 @@ func newConn(s *server, socket net.Conn) *conn {
 	c.in.guest = s.config.get("requirepass") != ""
 	c.req.conn = c
 	c.db, c.queued, c.speaking = s.store.dbs[0], -1, 2
-	c.topics = [2]map[string]bool{make(map[string]bool), make(map[string]bool)}
 	return c
 }
 
@@ -546,10 +556,8 @@ func (c *conn) lookAhead(batch [][]string) (sum byte) {
 // wait for the client is the moment to send everything we owe it: a pipeline of
 // commands costs one write, and no reply waits for the rest of a next command.
 func (c *conn) Read(p []byte) (int, error) {
-	if len(c.out.buf) > 0 {
-		if err := c.flush(); err != nil {
-			return 0, err
-		}
+	if err := c.flush(); err != nil {
+		return 0, err
 	}
 	if c.waiter == nil {
 		c.clock = 0
@@ -560,6 +568,7 @@ func (c *conn) Read(p []byte) (int, error) {
 // linger sends what is owed and waits a moment for the client to go: closing a
 // socket that holds unread input would make the other side forget our last words.
 func (c *conn) linger() {
+	c.retire()
 	if c.flush() != nil {
 		return
 	}
@@ -579,14 +588,16 @@ func (c *conn) leave() {
 		c.watcher.unwatch()
 		c.store.Unlock()
 	}
+	c.retire()
+}
+
+// retire makes others no longer see the client.
+func (c *conn) retire() {
 	c.setShared(func() {
 		c.forget()
 		delete(c.server.clients, c.id)
 	})
 }
-
-// waits tells whether the client has reason to be silent.
-func (c *conn) waits() bool { return c.blocked.Load() || c.subscriptions() > 0 || c.spying }
 
 // dispatch decides whether a command may run, and runs it or puts it into the
 // queue of MULTI. Whatever it decides, there is one reply.
@@ -599,11 +610,12 @@ func (c *conn) dispatch(words []string) {
 	if refusal == "" {
 		refusal = c.mayRun(cmd)
 	}
+	if refusal == "" && c.store.frozen.Load() != 0 {
+		c.waitOut(cmd)
+	}
 	switch {
 	case cmd == nil && (strings.EqualFold(words[0], "POST") || strings.EqualFold(words[0], "Host:")):
-		slog.Warn("This was HTTP: maybe a web page makes a browser attack. Connection aborted.",
-			"client", c.RemoteAddr())
-		c.closing = true
+		c.closing = true // HTTP: maybe a web page makes a browser attack
 	case refusal != "":
 		c.out.err(string(refusal))
 		c.aborted = c.queueing()
@@ -622,6 +634,7 @@ func (c *conn) dispatch(words []string) {
 			mark = 0 // what was owed before is sent
 		}
 		c.req.words = nil
+		c.caching = c.caching && strings.HasPrefix(cmd.name, "client|")
 	}
 	if c.replies != replyOn {
 		c.mute(mark)
@@ -630,17 +643,23 @@ func (c *conn) dispatch(words []string) {
 
 // mayRun returns why the command must not run now, as Redis words it.
 func (c *conn) mayRun(cmd *command) replyError {
-	switch {
+	switch config := c.server.config; {
 	case c.in.guest && cmd.flags&noAuth == 0:
 		return "NOAUTH Authentication required."
 	case c.queueing() && cmd.flags&noMulti != 0:
 		return "ERR Command not allowed inside a transaction"
 	case c.speaking == 2 && c.subscriptions() > 0 && !slices.Contains(whileSubscribed, cmd.name):
-		return replyError("ERR Can't execute '" + cmd.name + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / " +
-			"PING / QUIT / RESET are allowed in this context")
-	case cmd.flags&write != 0 && c.server.saver.failing.Load() && c.server.config.get("save") != "" &&
-		c.server.config.get("stop-writes-on-bgsave-error") == "yes":
+		return errorf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "+
+			"allowed in this context", cmd.name)
+	case cmd.flags&write != 0 && c.server.saver.failing.Load() && config.get("save") != "" &&
+		config.get("stop-writes-on-bgsave-error") == "yes":
 		return errSaveFailed
+	case cmd.flags&debugging != 0:
+		addr, isTCP := c.RemoteAddr().(*net.TCPAddr)
+		allowed := config.get("enable-debug-command")
+		if allowed == "no" || allowed == "local" && (!isTCP || !addr.IP.IsLoopback()) {
+			return errNoDebug
+		}
 	}
 	return ""
 }
@@ -649,8 +668,7 @@ func (c *conn) mayRun(cmd *command) replyError {
 func (c *conn) queueing() bool { return c.queued >= 0 }
 
 // whileSubscribed are the commands of subscribers in RESP 2, which cannot tell messages from replies.
-var whileSubscribed = []string{"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping",
-	"quit", "reset"}
+var whileSubscribed = []string{"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"}
 
 // run runs the command under the lock that its row names. Commands take the store's lock nowhere else.
 func (r *request) run(w *writer) {
@@ -658,6 +676,8 @@ func (r *request) run(w *writer) {
 	case write:
 		r.store.Lock()
 		defer r.store.Unlock()
+		r.server.acting = r.conn
+		defer r.server.announce()
 		defer r.store.serve()
 	case readonly:
 		r.store.RLock()
@@ -682,6 +702,18 @@ func (c *conn) mute(mark int) {
 	case replySkip:
 		c.replies = replyOn
 	}
+}
+
+// waitOut waits while CLIENT PAUSE keeps the command from running.
+func (c *conn) waitOut(cmd *command) {
+	writes := cmd.flags&write != 0 || cmd.name == "publish" || cmd.name == "exec" &&
+		slices.ContainsFunc(c.queue, func(q queued) bool { return q.cmd.flags&write != 0 })
+	for c.store.isFrozen() && (writes || c.server.allStop.Load()) {
+		c.blocked.Store(true)
+		c.flush()
+		time.Sleep(time.Millisecond)
+	}
+	c.blocked.Store(false)
 }
 
 // --- delivery ----------------------------------------------------------------
@@ -709,21 +741,14 @@ const (
 
 // flush sends the replies in c.out, or leaves them to the outbox.
 func (c *conn) flush() error {
-	b := c.out.buf
+	b, o := c.out.buf, &c.outbox
 	if len(b) == 0 {
 		return nil
 	}
-	c.out.buf = b[:0]
-	if cap(b) > outputKept {
-		c.out.buf = nil
-	}
-	o := &c.outbox
+	c.out.buf = either(cap(b) > outputKept, nil, b[:0])
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err != nil {
-		return o.err
-	}
-	if o.writing {
+	if o.writing || o.err != nil {
 		return c.owe(b)
 	}
 	// Moving a deadline costs as much as a small write, so it is not moved each time, but when it comes near.
@@ -731,34 +756,67 @@ func (c *conn) flush() error {
 		o.patient = now + blockDeadline
 		c.SetWriteDeadline(time.Now().Add(blockDeadline * time.Millisecond))
 	}
-	o.writing = true
-	o.mu.Unlock()
-	n, err := c.Conn.Write(b)
-	o.mu.Lock()
-	o.writing = false
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		o.err = err
-		return err
+	n, err := c.write(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		o.err = nil
 	}
 	o.owed = slices.Insert(o.owed, 0, b[n:]...) // before the messages of others that came while we wrote
 	return c.owe(nil)
 }
 
+// write writes to the socket. The outbox's mutex is held, but not meanwhile.
+func (c *conn) write(b []byte) (n int, err error) {
+	o := &c.outbox
+	o.writing = true
+	o.mu.Unlock()
+	n, err = c.Conn.Write(b)
+	o.mu.Lock()
+	o.writing, o.err = false, err
+	return n, err
+}
+
 // owe adds to what the outbox owes, whose mutex is held, and has it sent.
 func (c *conn) owe(b []byte) error {
 	o := &c.outbox
-	o.owed = append(o.owed, b...)
-	if len(o.owed) > outboxMax {
+	if o.owed = append(o.owed, b...); len(o.owed) > outboxMax && o.err == nil {
 		o.err = errors.New("client does not read its replies")
 		c.Close()
-		return o.err
 	}
-	if len(o.owed) > 0 && !o.writing {
+	if len(o.owed) > 0 && !o.writing && o.err == nil {
 		o.writing, o.empty = true, make(chan struct{})
 		c.SetWriteDeadline(time.Time{})
 		go c.deliver()
 	}
-	return nil
+	return o.err
+}
+
+// deliver sends what the outbox owes until it owes nothing.
+func (c *conn) deliver() {
+	o := &c.outbox
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.owed) > 0 && o.err == nil {
+		b := o.owed
+		o.owed = nil
+		if _, err := c.write(b); err != nil {
+			c.Close()
+		}
+	}
+	o.writing, o.patient = false, 0
+	close(o.empty)
+}
+
+// drain waits until nothing is owed any more, but not for ever.
+func (o *outbox) drain() {
+	o.mu.Lock()
+	busy, empty := o.writing, o.empty
+	o.mu.Unlock()
+	if busy {
+		select {
+		case <-empty:
+		case <-time.After(drainTime):
+		}
+	}
 }
 
 // post sends a message that is not a reply. It never waits for the client, and
@@ -788,113 +846,69 @@ func (c *conn) handOver() {
 	c.outbox.mu.Unlock()
 }
 
-// deliver sends what the outbox owes until it owes nothing.
-func (c *conn) deliver() {
-	o := &c.outbox
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for len(o.owed) > 0 && o.err == nil {
-		b := o.owed
-		o.owed = nil
-		o.mu.Unlock()
-		_, err := c.Conn.Write(b)
-		o.mu.Lock()
-		if err != nil {
-			o.err = err
-			c.Close()
-		}
-	}
-	o.writing, o.patient = false, 0
-	close(o.empty)
-}
-
-// drain waits until nothing is owed any more, but not for ever.
-func (o *outbox) drain() {
-	o.mu.Lock()
-	busy, empty := o.writing, o.empty
-	o.mu.Unlock()
-	if busy {
-		select {
-		case <-empty:
-		case <-time.After(drainTime):
-		}
-	}
-}
-
 // --- blocking ----------------------------------------------------------------
 
-// park waits until the command that blocks is served: whoever fills a key runs it again.
+// park waits until the command that blocks is served: whoever fills a key runs it again. It reads on meanwhile, to
+// learn when the client hangs up; what arrives stays in the input buffer, until that is full.
 func (c *conn) park() {
 	c.flush()
 	var late <-chan time.Time
+	var limit time.Time // for ever
 	if c.patience > 0 {
-		timer := time.NewTimer(c.patience)
-		defer timer.Stop()
-		late = timer.C
+		limit, late = time.Now().Add(c.patience), time.After(c.patience)
 	}
-	watched := make(chan struct{})
-	go func() { c.watch(); close(watched) }()
-	select {
-	case <-c.waiter.done:
-	case <-late:
-		c.store.Lock()
-		c.unblock((*writer).nullArray)
-		c.store.Unlock()
+	c.SetReadDeadline(limit) // whoever serves us moves it, too, after closing done
+	var err error
+	for err == nil && !c.waiter.isDone() {
+		_, err = c.in.Peek(c.in.Buffered() + 1)
 	}
-	c.SetReadDeadline(time.Unix(1, 0)) // ends the watch
-	<-watched
-	if !c.server.stopping.Load() {
-		c.SetReadDeadline(time.Time{})
+	if errors.Is(err, bufio.ErrBufferFull) {
+		select {
+		case <-c.waiter.done:
+		case <-late:
+		}
+		err = os.ErrDeadlineExceeded
 	}
 	c.blocked.Store(false)
-	c.store.Lock() // CLIENT UNBLOCK looks at it
-	c.waiter = nil
-	c.store.Unlock()
-	c.out.buf = append(c.out.buf, c.late.buf...)
-	c.late.buf = nil
-}
-
-// watch reads on while a command blocks, to learn when the client hangs up. What
-// arrives stays in the input buffer; when that is full it gives up.
-func (c *conn) watch() {
-	for {
-		_, err := c.in.Peek(c.in.Buffered() + 1)
-		if err == nil {
-			continue
-		}
-		stopped := errors.Is(err, os.ErrDeadlineExceeded) && !c.server.stopping.Load()
-		if stopped || errors.Is(err, bufio.ErrBufferFull) {
-			return
-		}
-		c.store.Lock()
-		c.closing = c.unblock(func(*writer) {})
-		c.store.Unlock()
-		return
+	c.store.Lock()
+	defer c.store.Unlock()
+	c.closing = err != nil && !errors.Is(err, os.ErrDeadlineExceeded) || c.server.stopping.Load()
+	c.unblock(either(c.closing, func(*writer) {}, c.none))
+	if !c.closing {
+		c.SetReadDeadline(time.Time{})
 	}
+	c.out.buf = append(c.out.buf, c.late.buf...)
+	c.late.buf, c.waiter = nil, nil
 }
 
 // unblock ends the waiting of a client, if it waits, with a reply that tells it why. The store is locked.
 func (c *conn) unblock(reply func(w *writer)) bool {
-	if c.waiter == nil || c.waiter.keys == nil {
+	if c.waiter == nil || c.waiter.isDone() {
 		return false
 	}
 	reply(&c.late)
-	return c.waiter.leave()
+	c.waiter.leave()
+	return true
 }
 
 // --- pub/sub -----------------------------------------------------------------
 
-// The two kinds of topics.
+// The kinds of topics that clients are interested in.
 const (
 	channels = iota
 	patterns
+	tracked  // keys, for TRACKING
+	prefixes // of keys, for TRACKING BCAST
 )
 
-// subscriptions counts the topics of a client.
+// subscriptions counts the channels and patterns of a client.
 func (c *conn) subscriptions() int { return len(c.topics[channels]) + len(c.topics[patterns]) }
 
 // subscribe adds a topic to those of a client, and unsubscribe removes one. The server's mutex is held.
 func (c *conn) subscribe(kind int, topic string) {
+	if c.topics[kind] == nil {
+		c.topics[kind] = make(map[string]bool)
+	}
 	c.server.topics[kind].add(topic, c)
 	c.topics[kind][topic] = true
 }
@@ -904,7 +918,7 @@ func (c *conn) unsubscribe(kind int, topic string) {
 	delete(c.topics[kind], topic)
 }
 
-// forget ends all subscriptions, and MONITOR.
+// forget ends all subscriptions, MONITOR and TRACKING.
 func (c *conn) forget() {
 	for kind := range c.topics {
 		for topic := range c.topics[kind] {
@@ -915,6 +929,7 @@ func (c *conn) forget() {
 		c.spying = false
 		c.server.spied.Add(-1)
 	}
+	c.setTracking(tracking{})
 }
 
 // publish posts a message to all who subscribed to the channel or to a pattern that
@@ -946,7 +961,8 @@ func (s *server) publish(channel, message string) (receivers int) {
 // the class of the event: a letter, like g for what all types have.
 func (s *server) notify(d *db, class byte, event, key string) {
 	on := *s.config.events.Load()
-	if on == "" || !strings.Contains(on, string(class)) && (class == 'm' || !strings.Contains(on, "A")) {
+	ofAll := class != 'm' && class != 'n' && strings.Contains(on, "A")
+	if on == "" || !ofAll && !strings.Contains(on, string(class)) {
 		return
 	}
 	if strings.Contains(on, "K") {
@@ -955,14 +971,6 @@ func (s *server) notify(d *db, class byte, event, key string) {
 	if strings.Contains(on, "E") {
 		s.publish(fmt.Sprintf("__keyevent@%d__:%s", d.id, event), key)
 	}
-}
-
-// eventClasses reads the setting notify-keyspace-events.
-func eventClasses(v string) (string, error) {
-	if strings.Trim(v, "Ag$lshzxetdKEm") != "" {
-		return "", errors.New("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
-	}
-	return v, nil
 }
 
 // spy shows a command to the clients in MONITOR; not those that administer, and no passwords.
@@ -987,7 +995,165 @@ func (r *request) spy(micros int64) {
 	}
 }
 
+// --- client side caching -----------------------------------------------------
+
+// tracking is what a client asked for with CLIENT TRACKING: to hear when something changes of what it has read.
+type tracking struct {
+	on, optIn, optOut, noLoop bool
+	bcast                     bool  // of all keys with certain prefixes, read or not
+	redirect                  int64 // the client that is told instead, or 0
+	broken                    bool  // that one is gone
+}
+
+// target is what CLIENT GETREDIR says.
+func (t *tracking) target() int64 { return either(t.on, t.redirect, -1) }
+
+// setTracking begins or ends tracking. The server's mutex is held.
+func (c *conn) setTracking(t tracking, prefix ...string) {
+	c.server.trackers.Add(int32(oneIf(t.on) - oneIf(c.tracking.on)))
+	if c.tracking = t; !t.on {
+		for _, kind := range []int{tracked, prefixes} {
+			for topic := range c.topics[kind] {
+				c.unsubscribe(kind, topic)
+			}
+		}
+	}
+	for _, p := range prefix {
+		c.subscribe(prefixes, p)
+	}
+}
+
+// track notes that the client has read the keys of the command.
+func (r *request) track() {
+	t := &r.tracking
+	if t.bcast || t.optIn && !r.caching || t.optOut && r.caching {
+		return
+	}
+	r.setShared(func() {
+		for key := range r.cmd.keys.in(r.words) {
+			r.subscribe(tracked, key)
+		}
+	})
+}
+
+// A change is a key that has changed, and who changed it; without a key, all are gone.
+type change struct {
+	key string
+	all bool
+	by  any // a *conn, or nil when it expired
+}
+
+// note notes a change for those who track. The store is locked for writing.
+func (s *server) note(key string, by any) {
+	if s.trackers.Load() > 0 {
+		s.changed = append(s.changed, change{key: key, by: by})
+	}
+}
+
+// announce tells those who track what has changed, after the command, or the transaction, that did it. They
+// hear of keys, too, that are too many to be remembered. The store is locked for writing.
+func (s *server) announce() {
+	if s.trackers.Load() > 0 {
+		most := int(s.config.int("tracking-table-max-keys"))
+		s.mu.Lock()
+		for _, ch := range s.changed {
+			s.invalidate(ch)
+		}
+		for prefix, clients := range s.topics[prefixes] {
+			for c := range clients {
+				c.broadcast(prefix)
+			}
+		}
+		for key := range s.topics[tracked] {
+			if len(s.topics[tracked]) > most {
+				s.invalidate(change{key: key})
+			}
+		}
+		s.mu.Unlock()
+	}
+	s.changed, s.acting = s.changed[:0], nil
+}
+
+// invalidate tells the clients that have read a key. They must read it again to hear of the next change.
+func (s *server) invalidate(ch change) {
+	for c := range s.topics[tracked][ch.key] {
+		c.unsubscribe(tracked, ch.key)
+		if !c.tracking.noLoop || ch.by != any(c) {
+			c.tell([]string{ch.key})
+		}
+	}
+	for _, c := range s.clients {
+		if ch.all && c.tracking.on {
+			clear(c.topics[tracked])
+			c.tell(nil)
+		}
+	}
+	if ch.all {
+		clear(s.topics[tracked])
+	}
+}
+
+// broadcast tells a client of all changed keys with a prefix.
+func (c *conn) broadcast(prefix string) {
+	var keys []string
+	for _, ch := range c.server.changed {
+		if !ch.all && strings.HasPrefix(ch.key, prefix) && (!c.tracking.noLoop || ch.by != any(c)) {
+			keys = append(keys, ch.key)
+		}
+	}
+	if slices.Sort(keys); keys != nil {
+		c.tell(slices.Compact(keys))
+	}
+}
+
+// tell sends an invalidation, of all keys when keys is nil, to the client or where it redirects them. What the
+// client itself has caused comes behind the reply.
+func (c *conn) tell(keys []string) {
+	to, w := c, writer{resp3: true}
+	if id := c.tracking.redirect; id != 0 {
+		if to = c.server.clients[id]; to == nil {
+			w.push(2)
+			w.each("tracking-redir-broken", id)
+			if c.tracking.broken = true; c.speaking == 3 {
+				c.post(w.buf)
+			}
+			return
+		}
+	}
+	w.resp3 = to.speaking == 3
+	switch {
+	case w.resp3:
+		w.push(2)
+		w.bulk("invalidate")
+	case to != c && to.subscriptions() > 0:
+		w.push(3)
+		w.each("message", "__redis__:invalidate")
+	default:
+		return // RESP2 has no way to say it
+	}
+	if keys != nil {
+		w.bulks(keys)
+	} else {
+		w.null()
+	}
+	switch {
+	case to == c.server.acting:
+		to.out.buf = append(to.out.buf, w.buf...)
+	case to.waiter != nil && to.waiter.isDone(): // it was served, and will soon collect the reply
+		to.late.buf = append(to.late.buf, w.buf...)
+	default:
+		to.post(w.buf)
+	}
+}
+
 // --- what clients tell of each other -----------------------------------------
+
+// client returns the client with a number, or nil.
+func (s *server) client(id int64) *conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clients[id]
+}
 
 // allClients returns the clients, oldest first.
 func (s *server) allClients() []*conn {
@@ -1001,14 +1167,9 @@ func (c *conn) describe(now int64) string {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
 	flags, last := "", "NULL"
-	for _, f := range []struct {
-		on   bool
-		name string
-	}{{c.spying, "O"}, {c.subscriptions() > 0, "P"}, {c.queued >= 0, "x"}, {c.blocked.Load(), "b"},
-		{c.noEvict, "e"}} {
-		if f.on {
-			flags += f.name
-		}
+	for _, f := range chosen("O", c.spying, "P", c.subscriptions() > 0, "x", c.queued >= 0, "b", c.blocked.Load(),
+		"t", c.tracking.on, "R", c.tracking.broken, "B", c.tracking.bcast, "e", c.noEvict) {
+		flags += f.(string)
 	}
 	if cmd := c.command.Load(); cmd != nil {
 		last = cmd.name
@@ -1018,8 +1179,8 @@ func (c *conn) describe(now int64) string {
 	c.outbox.mu.Unlock()
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=%d "+
 		"sub=%d psub=%d ssub=0 multi=%d qbuf=0 qbuf-free=%d argv-mem=0 multi-mem=0 rbs=%d rbp=0 obl=0 "+
-		"oll=%d omem=%d tot-mem=%d events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
+		"oll=%d omem=%d tot-mem=%d events=r cmd=%s user=default redir=%d resp=%d lib-name=%s lib-ver=%s",
 		c.id, c.RemoteAddr(), c.LocalAddr(), c.name, (now-c.created)/1000, (now-c.active.Load())/1000,
 		cmp.Or(flags, "N"), c.db.id, len(c.topics[0]), len(c.topics[1]), c.queued, bufferSize, outputKept,
-		min(owed, 1), owed, bufferSize+owed, last, c.speaking, c.lib[0], c.lib[1])
+		min(owed, 1), owed, bufferSize+owed, last, c.tracking.target(), c.speaking, c.lib[0], c.lib[1])
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,10 +31,9 @@ import (
 // counted before it is written; and the checksum is verified before a single record is decoded, because gob
 // trusts the lengths that it reads.
 const (
-	dumpMagic   = "redis-lite dump 1\n"
-	trailerSize = 8 + 4 // bytes
-	pieceBytes  = 16 << 20
-	pieceItems  = 1 << 12
+	dumpMagic   = "redis-lite dump 2\n"
+	trailerSize = 8 + 4   // bytes
+	pieceItems  = 1 << 13 // of a record
 )
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
@@ -43,10 +43,10 @@ var crcTable = crc32.MakeTable(crc32.Castagnoli)
 type record struct {
 	DB       int
 	Key      string
-	Kind     string    // what TYPE says
-	Deadline int64     // Unix ms, 0 for never
-	Items    []string  // the elements; of a hash: field, value, field, value
-	Scores   []float64 // of the members of a sorted set
+	Kind     string   // what TYPE says
+	Deadline int64    // Unix ms, 0 for never
+	Items    []string // what item.elements gives, one behind the other
+	Last     string   // the last id of a stream
 }
 
 // snapshot calls emit for every key. The keyspace is locked for reading
@@ -61,8 +61,7 @@ func (s *store) snapshot(emit func(record) error) (changes int64, err error) {
 			if it.dead(now) {
 				continue
 			}
-			rec := record{DB: d.id, Key: key, Kind: it.typeName(), Deadline: it.deadline}
-			if err := it.pieces(rec, emit); err != nil {
+			if err := it.record(record{DB: d.id, Key: key, Deadline: it.deadline}, emit); err != nil {
 				return 0, err
 			}
 		}
@@ -70,45 +69,24 @@ func (s *store) snapshot(emit func(record) error) (changes int64, err error) {
 	return s.changes, nil
 }
 
-// pieces emits the value of one key, cut where it is large.
-func (it *item) pieces(rec record, emit func(record) error) (err error) {
+// record emits the value of one key, cut where it is large.
+func (it *item) record(rec record, emit func(record) error) error {
+	rec.Kind = it.typeName()
+	if s, ok := it.object.(*stream); ok {
+		rec.Last = s.last.String()
+	}
 	size := 0 // bytes
-	add := func(items ...string) {
-		if (len(rec.Items) >= pieceItems || size >= pieceBytes) && err == nil {
-			err = emit(rec)
-			rec.Items, rec.Scores, size = nil, nil, 0
+	for parts := range it.elements() {
+		if len(rec.Items) >= pieceItems || size >= pieceBytes {
+			if err := emit(rec); err != nil {
+				return err
+			}
+			rec.Items, size = nil, 0
 		}
-		rec.Items = append(rec.Items, items...)
-		for _, s := range items {
+		rec.Items = append(rec.Items, parts...)
+		for _, s := range parts {
 			size += len(s)
 		}
-	}
-	switch v := it.object.(type) {
-	case *list:
-		for _, s := range v.span(0, v.len(), false) {
-			add(s)
-		}
-	case *hash:
-		for field, value := range v.all() {
-			add(field, *value)
-		}
-	case *set:
-		for member := range v.all() {
-			add(member)
-		}
-	case *zset:
-		for _, e := range v.order.span(0, v.len(), false) {
-			add(e.member)
-			rec.Scores = append(rec.Scores, e.score)
-		}
-	default:
-		add(it.slice(0, min(pieceBytes, it.length())))
-		for i := pieceBytes; i < it.length(); i += pieceBytes {
-			add(it.slice(i, min(i+pieceBytes, it.length())))
-		}
-	}
-	if err != nil {
-		return err
 	}
 	return emit(rec)
 }
@@ -118,18 +96,16 @@ func (s *store) restore(rec record) error {
 	if rec.DB < 0 || rec.DB >= len(s.dbs) {
 		return fmt.Errorf("no database %d", rec.DB)
 	}
-	d := s.dbs[rec.DB]
+	d, wrong := s.dbs[rec.DB], fmt.Errorf("key %q is no %s", rec.Key, rec.Kind)
 	it := d.keys.get(rec.Key)
 	isNew := it == nil
 	if isNew {
 		d.put(rec.Key, item{deadline: rec.Deadline, access: uint32(s.clock.millis() / 1000)})
 		it = d.keys.get(rec.Key)
 	}
-	switch kind := it.typeName(); {
-	case !isNew && kind != rec.Kind:
-		return fmt.Errorf("key %q is a %s and a %s", rec.Key, kind, rec.Kind)
-	case rec.Kind == "hash" && len(rec.Items)%2 != 0, rec.Kind == "zset" && len(rec.Items) != len(rec.Scores):
-		return fmt.Errorf("key %q lacks a value", rec.Key)
+	unit := either(rec.Kind == "hash" || rec.Kind == "zset", 2, 1)
+	if !isNew && it.typeName() != rec.Kind || len(rec.Items)%unit != 0 {
+		return wrong
 	}
 	switch rec.Kind {
 	case "string":
@@ -139,25 +115,46 @@ func (s *store) restore(rec record) error {
 			b := it.buffer()
 			b.b = append(b.b, text...)
 		}
-	case "list":
-		for _, s := range rec.Items {
-			grown[list](it).push(back, s)
-		}
-	case "hash":
-		for pair := range slices.Chunk(rec.Items, 2) {
-			grown[hash](it).put(pair[0], pair[1])
-		}
-	case "set":
-		for _, member := range rec.Items {
-			grown[set](it).put(member, struct{}{})
-		}
-	case "zset":
-		for i, member := range rec.Items {
-			grown[zset](it).add(member, rec.Scores[i])
+	case "stream":
+		return grown[stream](it).restore(rec, wrong)
+	case "list", "hash", "set", "zset":
+		for parts := range slices.Chunk(rec.Items, unit) {
+			switch rec.Kind {
+			case "list":
+				grown[list](it).push(back, parts[0])
+			case "hash":
+				grown[hash](it).put(parts[0], parts[1])
+			case "set":
+				grown[set](it).put(parts[0], 1)
+			case "zset":
+				score, err := strconv.ParseFloat(parts[1], 64)
+				if err != nil {
+					return wrong
+				}
+				grown[zset](it).add(parts[0], score)
+			}
 		}
 	default:
-		return fmt.Errorf("key %q has the unknown type %q", rec.Key, rec.Kind)
+		return wrong
 	}
+	return nil
+}
+
+func (s *stream) restore(rec record, wrong error) error {
+	last, ok := parseStreamID(rec.Last, 0)
+	for items := rec.Items; len(items) > 0 && ok; {
+		if len(items) < 2 {
+			return wrong
+		}
+		id, ok := parseStreamID(items[0], 0)
+		n, ok2 := parseInt(items[1])
+		if !ok || !ok2 || n < 0 || n > int64(len(items)-2) {
+			return wrong
+		}
+		s.add(id, items[2:2+n])
+		items = items[2+n:]
+	}
+	s.last = last
 	return nil
 }
 
@@ -171,14 +168,14 @@ func grown[T any, P pointer[T]](it *item) P {
 
 // --- saving ------------------------------------------------------------------
 
-// A saver is what a server knows of its dumps.
+// A saver is what a server knows of its dumps. Times are Unix times in seconds.
 type saver struct {
 	busy       sync.Mutex   // held while a dump is being made
-	background atomic.Int64 // Unix time at which one began in the background, or 0
+	background atomic.Int64 // when one began in the background, or 0
 	failing    atomic.Bool  // the last one failed
-	last       atomic.Int64 // Unix time in seconds of the last good one
-	tried      atomic.Int64 // ... of the last try
-	seconds    atomic.Int64 // that the last one in the background took, -1 before the first
+	last       atomic.Int64 // when the last good one ended
+	tried      atomic.Int64 // when the last one began
+	seconds    atomic.Int64 // that the last one in the background took
 	saves      atomic.Int64 // good ones
 	loaded     int          // keys found at the start
 	expired    int          // ... that were dead already, and dropped
@@ -210,7 +207,7 @@ func (s *server) saveNow() error {
 	})
 	b.Write(binary.LittleEndian.AppendUint64(nil, n))
 	b.Write(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b.Bytes(), crcTable)))
-	path := filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
+	path := s.dumpPath()
 	if err == nil {
 		err = writeFile(path, b.Bytes())
 	}
@@ -227,6 +224,10 @@ func (s *server) saveNow() error {
 	took := time.Since(began).Round(time.Millisecond)
 	slog.Info("DB saved on disk", "path", path, "bytes", b.Len(), "took", took)
 	return nil
+}
+
+func (s *server) dumpPath() string {
+	return filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
 }
 
 // writeFile puts b under path so that a crash leaves the old file or the new one.
@@ -255,8 +256,7 @@ func syncFolder(path string) error {
 		return err
 	}
 	defer d.Close()
-	err = d.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
+	if err = d.Sync(); errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
 		return nil
 	}
 	return err
@@ -264,34 +264,29 @@ func syncFolder(path string) error {
 
 // --- loading -----------------------------------------------------------------
 
-// load reads the dump, if there is one, and returns the number of keys. An error
-// means that the file does not verify: it is left as it is.
-func (s *server) load() (keys int, err error) {
-	path := filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
-	s.saver.last.Store(s.started.Unix())
+// load reads the dump, if there is one, into a store, and returns the number of keys. An error means that the
+// file does not verify: it is left as it is.
+func (s *server) load(into *store) (keys int, err error) {
+	path := s.dumpPath()
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil
 	}
+	if err == nil {
+		err = s.decode(b, into)
+	}
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("cannot load %s: %w. It was left as it is; move it away to start without it", path, err)
 	}
-	if err := s.decode(b); err != nil {
-		return 0, fmt.Errorf("cannot load %s: %w. It was left as it is; move it away to start without it",
-			path, err)
-	}
-	if info, err := os.Stat(path); err == nil {
-		s.saver.last.Store(info.ModTime().Unix())
-	}
-	for _, d := range s.store.dbs {
-		keys += d.keys.len()
+	for _, d := range into.dbs {
+		keys += d.keys.n
 	}
 	s.saver.loaded = keys
 	return keys, nil
 }
 
-// decode verifies a dump and puts it into the keyspace.
-func (s *server) decode(b []byte) error {
+// decode verifies a dump and puts it into a store.
+func (s *server) decode(b []byte, into *store) error {
 	stream, ok := bytes.CutPrefix(b, []byte(dumpMagic))
 	switch size := len(b) - 4; {
 	case !ok:
@@ -303,7 +298,7 @@ func (s *server) decode(b []byte) error {
 	}
 	end := len(stream) - trailerSize
 	count := binary.LittleEndian.Uint64(stream[end:])
-	dec, now := gob.NewDecoder(bytes.NewReader(stream[:end])), s.store.clock.millis()
+	dec, now := gob.NewDecoder(bytes.NewReader(stream[:end])), into.clock.millis()
 	for n := uint64(0); ; n++ {
 		var rec record
 		err := dec.Decode(&rec)
@@ -312,16 +307,34 @@ func (s *server) decode(b []byte) error {
 			return nil
 		case err == io.EOF:
 			return fmt.Errorf("it has %d records and should have %d", n, count)
-		case err != nil:
-			return err
-		case rec.Deadline != 0 && rec.Deadline <= now:
+		case err == nil && rec.Deadline != 0 && rec.Deadline <= now:
 			s.saver.expired++
 			continue
+		case err == nil:
+			err = into.restore(rec)
 		}
-		if err := s.store.restore(rec); err != nil {
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// reload saves the keyspace and loads it again, for DEBUG RELOAD.
+func (s *server) reload() error {
+	fresh := newStore()
+	err := s.save(true)
+	if err == nil {
+		_, err = s.load(fresh)
+	}
+	if err != nil {
+		return err
+	}
+	s.store.Lock()
+	defer s.store.Unlock()
+	for i, d := range s.store.dbs {
+		s.store.replace(d, fresh.dbs[i], s.store.clock.millis())
+	}
+	return nil
 }
 
 // --- saving by itself --------------------------------------------------------
@@ -345,16 +358,16 @@ func (s *server) saveInBackground() error {
 // A savePoint says: after so many seconds, if there were so many changes.
 type savePoint struct{ seconds, changes int64 }
 
-func parseSavePoints(v string) (points []savePoint, err error) {
+func parseSavePoints(v string) (points []savePoint, ok bool) {
 	for pair := range slices.Chunk(strings.Fields(v), 2) {
 		seconds, ok := parseInt(pair[0])
 		changes, ok2 := parseInt(pair[len(pair)-1])
 		if len(pair) < 2 || !ok || !ok2 || seconds < 1 || changes < 0 {
-			return nil, errors.New("Invalid save parameters")
+			return nil, false
 		}
 		points = append(points, savePoint{seconds, changes})
 	}
-	return points, nil
+	return points, true
 }
 
 // saveIfDue saves in the background when a save point has come. After a failure

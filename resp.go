@@ -28,7 +28,6 @@ const (
 	lineMax       = 64 << 10  // a line: a length, or a command typed by hand
 	bulkMax       = 512 << 20 // a bulk string, and so a value
 	bufferSize    = 8 << 10   // input buffer of a connection
-	firstStep     = 64 << 10  // room made for a large bulk string before any of it arrived
 	batchMax      = 64        // commands of a pipeline that are read at a time
 	argsKept      = 1 << 10   // arguments (a number) whose array a connection keeps for the next command
 	guestArgs     = 10        // arguments (a number) of a client that has not given the password
@@ -48,206 +47,146 @@ func (e protocolError) Error() string { return "Protocol error: " + string(e) }
 
 // --- reading commands --------------------------------------------------------
 
-// A reader takes messages off the wire, in whatever pieces they arrive. It makes
-// room only for what has arrived: a length is no more than an announcement.
+// A reader takes messages off the wire, in whatever pieces they arrive. Commands are cut off its buffer; when
+// not all of one is there, it remembers how far it came and waits for more. The buffer grows with what has
+// arrived: a length is no more than an announcement.
 type reader struct {
 	*bufio.Reader
-	args  []string   // of the commands read last; the array is used again
-	batch [][]string // those commands
-	name  string     // of the last of them, which the next often repeats
+	src   io.Reader
+	batch [][]string // the commands read last
+	args  []string   // their arguments, and behind them those of a command that is not all here
+	begin int        // where the latter begin
+	left  int        // how many of them are still to come
+	name  string     // of the last command, which the next often repeats
 	guest bool       // the client owes the password, and may send only little
 }
 
 func newReader(src io.Reader) *reader {
-	return &reader{Reader: bufio.NewReaderSize(src, bufferSize)}
+	return &reader{Reader: bufio.NewReaderSize(src, bufferSize), src: src}
 }
 
-// commands returns the next command, and those of a pipeline that have arrived whole behind it.
+// commands returns the next command, and those of a pipeline that have arrived behind it: each its name and
+// arguments, at least one string. The slices are good until the next call, the strings for ever. Empty commands
+// are passed over, as Redis does. The error is a protocolError when the client broke the protocol, else what
+// the connection said.
 func (r *reader) commands() ([][]string, error) {
-	words, err := r.command()
-	r.batch = append(r.batch[:0], words)
-	for err == nil && len(r.batch) < batchMax {
-		begin := len(r.args)
-		if !r.whole() {
-			break
-		}
-		r.batch = append(r.batch, r.args[begin:])
+	n := copy(r.args, r.args[r.begin:])
+	clear(r.args[n:])
+	if r.args, r.begin, r.batch = r.args[:n], 0, r.batch[:0]; n == 0 && cap(r.args) > argsKept {
+		r.args = nil
 	}
-	return r.batch, err
-}
-
-// command returns the next command: its name and arguments, at least one string. The slice is good until the
-// next call, the strings for ever. Empty commands are passed over, as Redis does. The error is a
-// protocolError when the client broke the protocol, else what the connection said.
-func (r *reader) command() ([]string, error) {
-	for {
-		clear(r.args)
-		r.args = r.args[:0]
-		if cap(r.args) > argsKept {
-			r.args = nil
+	for len(r.batch) < batchMax && !(r.guest && len(r.batch) > 0) {
+		whole, err := r.cut()
+		if !whole && len(r.batch) > 0 {
+			break // the rest can wait; an error comes back with the next call
 		}
-		first, err := r.Peek(1)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case r.whole():
-		case first[0] == '*':
-			err = r.multibulk()
-		default:
-			err = r.inline()
+		if !whole && err == nil {
+			err = r.fill()
 		}
 		if err != nil {
 			return nil, err
 		}
-		if len(r.args) > 0 {
-			return r.args, nil
+		if whole && len(r.args) > r.begin {
+			r.batch = append(r.batch, r.args[r.begin:])
+			r.begin = len(r.args)
 		}
 	}
+	return r.batch, nil
 }
 
-// whole reads a multibulk that is already in the buffer, as nearly all are: it need only be cut up. It reports
-// false when there is none, or something about it is unusual, and leaves that to multibulk.
-func (r *reader) whole() bool {
+// fill waits until more has arrived, and makes room for it.
+func (r *reader) fill() error {
+	if r.Buffered() == r.Size() {
+		r.resize(2 * r.Size())
+	} else if r.Size() > bufferSize && r.Buffered() < bufferSize {
+		r.resize(bufferSize)
+	}
+	_, err := r.Peek(r.Buffered() + 1)
+	return err
+}
+
+func (r *reader) resize(size int) {
 	b, _ := r.Peek(r.Buffered())
-	count, at := shortHeader(b, '*')
-	if count == 0 {
-		return false
-	}
-	begin := len(r.args)
-	for i := range count {
-		n, size := shortHeader(b[at:], '$')
-		at += size
-		if size == 0 || at+n+2 > len(b) || r.guest {
-			r.args = r.args[:begin]
-			return false
+	r.Reader = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(b)), r.src), size)
+}
+
+// cut cuts a command off the buffer, or what is there of it, and tells whether that was all: a multibulk, as
+// programs send it, which is an array of bulk strings, or a line of words, as people type it.
+func (r *reader) cut() (whole bool, err error) {
+	b, _ := r.Peek(r.Buffered())
+	at := 0
+	defer func() { r.Discard(at) }()
+	if r.left == 0 {
+		if len(b) > 0 && b[0] != '*' {
+			at, err = r.cutLine(b)
+			return at > 0, err
 		}
-		arg := b[at : at+n]
-		at += n + 2
-		if i > 0 {
+		n, ok, size, err := header(b, "too big mbulk count string")
+		switch {
+		case size == 0:
+			return false, err
+		case !ok || n > math.MaxInt32:
+			return false, protocolError("invalid multibulk length")
+		case r.guest && n > guestArgs:
+			return false, protocolError("unauthenticated multibulk length")
+		}
+		r.left, at = int(max(n, 0)), size
+	}
+	for ; r.left > 0; r.left-- {
+		n, ok, size, err := header(b[at:], "too big bulk count string")
+		switch {
+		case size == 0:
+			return false, err
+		case b[at] != '$':
+			return false, protocolError("expected '$', got '" + string(b[at:at+1]) + "'")
+		case !ok || n < 0 || n > bulkMax:
+			return false, protocolError("invalid bulk length")
+		case r.guest && n > guestBulkMax:
+			return false, protocolError("unauthenticated bulk length")
+		case len(b) < at+size+int(n)+2:
+			return false, nil
+		}
+		arg := b[at+size:][:n]
+		at += size + int(n) + 2
+		if len(r.args) > r.begin {
 			r.args = append(r.args, string(arg))
 			continue
 		}
 		if string(arg) != r.name {
-			r.name = string(arg)
+			r.name = string(arg) // which costs memory
 		}
 		r.args = append(r.args, r.name)
 	}
-	r.Discard(at)
-	return true
+	return true, nil
 }
 
-// shortHeader reads a header of up to four digits, and returns its number and its size in bytes, which is 0
-// when b does not begin with one.
-func shortHeader(b []byte, kind byte) (n, size int) {
-	if len(b) < 4 || b[0] != kind || b[1] == '0' && b[2] != '\r' {
-		return 0, 0
-	}
-	for i, c := range b[1:min(len(b)-1, 6)] {
-		digit := c - '0'
-		if c == '\r' && i > 0 {
-			return n, i + 3
-		}
-		if digit > 9 {
-			break
-		}
-		n = n*10 + int(digit)
-	}
-	return 0, 0
-}
-
-// multibulk reads a command as programs send it: an array of bulk strings, in whatever pieces it comes.
-func (r *reader) multibulk() error {
-	_, count, ok, err := r.header("too big mbulk count string")
+// header reads a type byte, a number and the end of the line; ok tells whether the number was one, size is how
+// many bytes that were, 0 when not all is here. Like Redis it ends a line at CR and takes the byte after it for
+// LF unseen.
+func header(b []byte, tooBig protocolError) (n int64, ok bool, size int, err error) {
+	end := bytes.IndexByte(b[:min(len(b), lineMax+1)], '\r')
 	switch {
-	case err != nil:
-		return err
-	case !ok || count > math.MaxInt32:
-		return protocolError("invalid multibulk length")
-	case r.guest && count > guestArgs:
-		return protocolError("unauthenticated multibulk length")
+	case end < 0 && len(b) > lineMax:
+		return 0, false, 0, tooBig
+	case end < 0 || end+1 == len(b):
+		return 0, false, 0, nil
 	}
-	for range count {
-		kind, n, ok, err := r.header("too big bulk count string")
-		switch {
-		case err != nil:
-			return err
-		case kind != '$':
-			return protocolError("expected '$', got '" + string([]byte{kind}) + "'")
-		case !ok || n < 0 || n > bulkMax:
-			return protocolError("invalid bulk length")
-		case r.guest && n > guestBulkMax:
-			return protocolError("unauthenticated bulk length")
-		}
-		s, err := r.bulk(int(n))
-		if err != nil {
-			return err
-		}
-		r.args = append(r.args, s)
-	}
-	return nil
+	n, ok = parseInt(b[min(1, end):end])
+	return n, ok, end + 2, nil
 }
 
-// header reads a type byte, a number and the end of the line; ok tells whether the number was one. Like Redis
-// it ends a line at CR and takes the byte after it for LF unseen.
-func (r *reader) header(tooBig protocolError) (kind byte, n int64, ok bool, err error) {
-	line, err := r.line('\r', tooBig)
-	if err != nil {
-		return 0, 0, false, err
+// cutLine reads a command typed by hand, and returns how long its line is.
+func (r *reader) cutLine(b []byte) (size int, err error) {
+	end := bytes.IndexByte(b[:min(len(b), lineMax+1)], '\n')
+	if end < 0 && len(b) > lineMax {
+		return 0, protocolError("too big inline request")
 	}
-	kind = line[0]
-	n, ok = parseInt(line[min(1, len(line)-1) : len(line)-1])
-	_, err = r.Discard(1) // only now: it may overwrite line
-	return kind, n, ok, err
-}
-
-// line reads up to and with the byte end. What it returns is good until the next read.
-func (r *reader) line(end byte, tooBig protocolError) ([]byte, error) {
-	line, err := r.ReadSlice(end)
-	if err != bufio.ErrBufferFull {
-		return line, err
-	}
-	// Longer than the buffer, which is rare: the rest comes byte by byte.
-	for line = bytes.Clone(line); len(line) <= lineMax; {
-		b, err := r.ReadByte()
-		if err != nil {
-			return nil, err
-		}
-		line = append(line, b)
-		if b == end {
-			return line, nil
-		}
-	}
-	return nil, tooBig
-}
-
-// bulk reads n bytes and CR LF.
-func (r *reader) bulk(n int) (string, error) {
-	var b []byte
-	for len(b) < n { // room for twice as much each time
-		got := len(b)
-		b = append(make([]byte, 0, min(n, max(2*got, firstStep))), b...)
-		b = b[:cap(b)]
-		if _, err := io.ReadFull(r, b[got:]); err != nil {
-			return "", err
-		}
-	}
-	_, err := r.Discard(2)
-	return string(b), err
-}
-
-// inline reads a command as people type it: words, quoted where they must be.
-func (r *reader) inline() error {
-	line, err := r.line('\n', "too big inline request")
-	if err != nil {
-		return err
-	}
-	args, ok := splitWords(string(line)) // for which CR and LF are space
+	words, ok := splitWords(string(b[:end+1])) // for which CR and LF are space
 	if !ok {
-		return protocolError("unbalanced quotes in request")
+		return 0, protocolError("unbalanced quotes in request")
 	}
-	r.args = append(r.args, args...)
-	return nil
+	r.args = append(r.args, words...)
+	return end + 1, nil
 }
 
 // splitWords splits a line as Redis and its clients do: at white space, with "double quotes" that know \n \r
@@ -357,8 +296,19 @@ func (w *writer) ok()             { w.line('+', "OK") }
 func (w *writer) simple(s string) { w.line('+', s) }
 func (w *writer) int(n int)       { w.head(':', int64(n)) }
 func (w *writer) int64(n int64)   { w.head(':', n) }
+func (w *writer) bit(b bool)      { w.int(oneIf(b)) }
 func (w *writer) bulk(s string)   { w.block('$', s) }
 func (w *writer) array(n int)     { w.head('*', int64(n)) }
+func (w *writer) null()           { w.nullOf('$') }
+func (w *writer) nullArray()      { w.nullOf('*') } // of commands that otherwise answer with an array
+
+func (w *writer) nullOf(kind byte) {
+	if w.resp3 {
+		w.line('_', "")
+	} else {
+		w.line(kind, "-1")
+	}
+}
 
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
 
@@ -373,17 +323,8 @@ func (w *writer) bulks(list []string) {
 	}
 }
 
-// maybe writes a bulk string, or null when there is none.
-func (w *writer) maybe(s string, ok bool) {
-	if ok {
-		w.bulk(s)
-	} else {
-		w.null()
-	}
-}
-
-// place writes the string that p points to, or null.
-func (w *writer) place(p *string) {
+// maybe writes the string that p points to, or null.
+func (w *writer) maybe(p *string) {
 	if p != nil {
 		w.bulk(*p)
 	} else {
@@ -400,39 +341,21 @@ func (w *writer) done(counts bool, n int) {
 	}
 }
 
-// bit writes 1 or 0.
-func (w *writer) bit(b bool) { w.int(oneIf(b)) }
+// These begin a message of n parts: a map (of n keys, each followed by its value), a set, what is not the reply
+// to a command, rows, which are nested in RESP3 and flat in RESP2 when they are pairs, and the parts of a table,
+// which are flat in RESP3 and nested in RESP2.
+func (w *writer) mapOf(n int)           { w.begin('%', n, 2*n) }
+func (w *writer) set(n int)             { w.begin('~', n, n) }
+func (w *writer) push(n int)            { w.begin('>', n, n) }
+func (w *writer) rows(n int, pair bool) { w.begin('*', n, n*(1+oneIf(pair))) }
+func (w *writer) table(n int)           { w.begin('%', n, n) }
 
-func oneIf(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func (w *writer) null()      { w.nullOf('$') }
-func (w *writer) nullArray() { w.nullOf('*') } // of commands that otherwise answer with an array
-
-func (w *writer) nullOf(kind byte) {
+// begin begins n parts of a type of RESP3, or the flat array that RESP2 has for it.
+func (w *writer) begin(kind byte, n, flat int) {
 	if w.resp3 {
-		w.line('_', "")
+		w.head(kind, int64(n))
 	} else {
-		w.line(kind, "-1")
-	}
-}
-
-// These begin a message of n parts: a map (of n keys, each followed by its value),
-// a set, what is not the reply to a command, and a list of rows, each of them begun
-// with row: pairs are nested in RESP3 and flat in RESP2.
-func (w *writer) mapOf(n int) { w.begin('%', n, 2*n) }
-func (w *writer) set(n int)   { w.begin('~', n, n) }
-func (w *writer) push(n int)  { w.begin('>', n, n) }
-
-func (w *writer) rows(n int, pairs bool) {
-	if pairs {
-		w.begin('*', n, 2*n)
-	} else {
-		w.array(n)
+		w.array(flat)
 	}
 }
 
@@ -442,12 +365,9 @@ func (w *writer) row(pair bool) {
 	}
 }
 
-// begin begins n parts of a type of RESP3, or the flat array that RESP2 has for it.
-func (w *writer) begin(kind byte, n, flat int) {
-	if w.resp3 {
-		w.head(kind, int64(n))
-	} else {
-		w.array(flat)
+func (w *writer) tablePart() {
+	if !w.resp3 {
+		w.array(2)
 	}
 }
 
@@ -468,11 +388,10 @@ func (w *writer) verbatim(s string) {
 	}
 }
 
-// fields is a map for any, whose order is kept: name, value, name, value.
-type fields []any
-
-// names is a set of simple strings for any.
-type names []string
+type (
+	fields []any    // a map for any, whose order is kept: name, value, name, value
+	names  []string // a set of simple strings for any
+)
 
 // any writes what replies about the server itself are made of.
 func (w *writer) any(v any) {
@@ -494,16 +413,16 @@ func (w *writer) any(v any) {
 		}
 	case []any:
 		w.array(len(v))
-		w.each(v)
+		w.each(v...)
 	case fields:
 		w.mapOf(len(v) / 2)
-		w.each(v)
+		w.each(v...)
 	default:
 		panic(fmt.Sprintf("no reply is made of %T", v))
 	}
 }
 
-func (w *writer) each(list []any) {
+func (w *writer) each(list ...any) {
 	for _, v := range list {
 		w.any(v)
 	}

@@ -39,11 +39,13 @@ func xs(n int) string { return strings.Repeat("x", n) }
 func readCommands(src io.Reader) (list [][]string, err error) {
 	r := newReader(src)
 	for {
-		words, err := r.command()
+		batch, err := r.commands()
 		if err != nil {
 			return list, err
 		}
-		list = append(list, slices.Clone(words))
+		for _, words := range batch {
+			list = append(list, slices.Clone(words))
+		}
 	}
 }
 
@@ -344,7 +346,7 @@ func TestAnnouncementsTakeNoMemory(t *testing.T) {
 	}
 	for _, in := range []string{"*2147483647\r\n", "*1\r\n$536870912\r\n",
 		"*2147483647\r\n$1\r\na\r\n$536870912\r\nx"} {
-		read("command", in, func(r *reader) error { _, err := r.command(); return err })
+		read("command", in, func(r *reader) error { _, err := r.commands(); return err })
 	}
 	for _, in := range []string{"$536870912\r\nx", "!536870912\r\n", "=536870912\r\n", "*536870912\r\n",
 		"~536870912\r\n:1\r\n", ">536870912\r\n", "%536870912\r\n+k\r\n",
@@ -356,9 +358,9 @@ func TestAnnouncementsTakeNoMemory(t *testing.T) {
 // What was read stays as it is when the next is read.
 func TestCommandsDoNotShareMemory(t *testing.T) {
 	r := newReader(strings.NewReader(encode("SET", "k", "first") + encode("GET", "x", "other")))
-	words, _ := r.command()
-	first := words[2]
-	r.command()
+	batch, _ := r.commands()
+	first := batch[0][2]
+	r.commands()
 	if first != "first" {
 		t.Errorf("the first command now holds %q", first)
 	}
@@ -367,9 +369,9 @@ func TestCommandsDoNotShareMemory(t *testing.T) {
 // The array of a huge command is not kept for the small ones that follow.
 func TestHugeCommandIsNotKept(t *testing.T) {
 	r := newReader(strings.NewReader(encode(make([]string, 100*argsKept)...) + "PING\r\n"))
-	r.command()
-	if words, err := r.command(); err != nil || len(words) != 1 || cap(words) > argsKept {
-		t.Errorf("%q has room for %d, %v", words, cap(words), err)
+	r.commands()
+	if _, err := r.commands(); err != io.EOF || cap(r.args) > argsKept {
+		t.Errorf("there is room for %d arguments, %v", cap(r.args), err)
 	}
 }
 
@@ -466,7 +468,7 @@ func TestValueDepth(t *testing.T) {
 	if _, err := newReader(strings.NewReader(nested(valueDepth))).value(); err != nil {
 		t.Error(err)
 	}
-	if _, err := newReader(strings.NewReader(nested(valueDepth + 1))).value(); err != errTooDeep {
+	if _, err := newReader(strings.NewReader(nested(valueDepth + 1))).value(); err != protocolError("nested too deep") {
 		t.Error(err)
 	}
 }
@@ -474,6 +476,7 @@ func TestValueDepth(t *testing.T) {
 // --- writing -----------------------------------------------------------------
 
 func TestWriter(t *testing.T) {
+	text := "a"
 	for _, test := range []struct {
 		name         string
 		write        func(w *writer)
@@ -489,14 +492,15 @@ func TestWriter(t *testing.T) {
 		{"empty bulk", func(w *writer) { w.bulk("") }, "$0\r\n\r\n", ""},
 		{"bulks", func(w *writer) { w.bulks([]string{"a", ""}) }, "*2\r\n$1\r\na\r\n$0\r\n\r\n", ""},
 		{"array", func(w *writer) { w.array(3) }, "*3\r\n", ""},
-		{"maybe", func(w *writer) { w.maybe("a", true) }, "$1\r\na\r\n", ""},
-		{"maybe not", func(w *writer) { w.maybe("a", false) }, "$-1\r\n", "_\r\n"},
+		{"maybe", func(w *writer) { w.maybe(&text) }, "$1\r\na\r\n", ""},
+		{"maybe not", func(w *writer) { w.maybe(nil) }, "$-1\r\n", "_\r\n"},
 		{"null", func(w *writer) { w.null() }, "$-1\r\n", "_\r\n"},
 		{"null array", func(w *writer) { w.nullArray() }, "*-1\r\n", "_\r\n"},
 		{"map", func(w *writer) { w.mapOf(3) }, "*6\r\n", "%3\r\n"},
 		{"set", func(w *writer) { w.set(3) }, "*3\r\n", "~3\r\n"},
 		{"push", func(w *writer) { w.push(3) }, "*3\r\n", ">3\r\n"},
 		{"pairs", func(w *writer) { w.rows(1, true); w.row(true) }, "*2\r\n", "*1\r\n*2\r\n"},
+		{"table", func(w *writer) { w.table(1); w.tablePart() }, "*1\r\n*2\r\n", "%1\r\n"},
 		{"double", func(w *writer) { w.double(0.5) }, "$3\r\n0.5\r\n", ",0.5\r\n"},
 		{"infinity", func(w *writer) { w.double(math.Inf(-1)) }, "$4\r\n-inf\r\n", ",-inf\r\n"},
 		{"verbatim", func(w *writer) { w.verbatim("a\nb") }, "$3\r\na\nb\r\n", "=7\r\ntxt:a\nb\r\n"},
@@ -830,7 +834,7 @@ func TestPassword(t *testing.T) {
 func TestBug(t *testing.T) {
 	buggy := row{flags: write, run: func(*writer, *request) { panic("a bug") }}
 	bug := &command{name: "bug", arity: 1, row: buggy}
-	register(commands, "BUG", bug)
+	enter(bug)
 	t.Cleanup(func() { delete(commands, "BUG"); delete(commands, "bug") })
 	s := testServer(t)
 	unlucky, other := connect(t, s), connect(t, s)
@@ -946,13 +950,17 @@ func repeat(words ...string) (step func()) {
 	}
 	c.dispatch([]string{"SET", "key", "value"})
 	c.dispatch([]string{"SET", "number", "12345"})
+	var batch [][]string
 	return func() {
-		words, err := c.in.command()
-		if err != nil {
-			panic(err)
+		if len(batch) == 0 {
+			var err error
+			if batch, err = c.in.commands(); err != nil {
+				panic(err)
+			}
 		}
 		c.out.buf = c.out.buf[:0]
-		c.dispatch(words)
+		c.dispatch(batch[0])
+		batch = batch[1:]
 	}
 }
 
@@ -978,7 +986,7 @@ func BenchmarkParse(b *testing.B) {
 			b.ReportAllocs()
 			r := newReader(&endless{text: encode(strings.Fields(words)...)})
 			for b.Loop() {
-				r.command()
+				r.commands()
 			}
 		})
 	}
@@ -1027,29 +1035,20 @@ type value struct {
 const (
 	blockKinds = "$!="  // a length and that many bytes
 	listKinds  = "*%~>" // a number of messages
+	valueDepth = 128    // how many arrays may stand within arrays
 )
 
 func (v value) is(kinds string) bool { return strings.IndexByte(kinds, v.kind) >= 0 }
 
-// valueDepth is how many arrays may stand within arrays.
-const valueDepth = 128
-
-var errTooDeep = errors.New("reply is nested too deep")
-
-// value reads one message of any type. It is what a client does, and as strict
-// as clients are: a line ends with CR LF.
+// value reads one message of any type. It is what a client does, and as strict as clients are.
 func (r *reader) value() (value, error) { return r.valueWithin(valueDepth) }
 
 func (r *reader) valueWithin(depth int) (v value, err error) {
-	line, err := r.line('\n', "too big line")
+	line, err := r.textLine()
 	if err != nil {
 		return v, err
 	}
-	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
-	if !ok || len(text) == 0 {
-		return v, protocolError("line without type or CR LF")
-	}
-	v = value{kind: text[0], text: string(text[1:])}
+	v = value{kind: line[0], text: line[1:]}
 	if !v.is(blockKinds + listKinds) {
 		return v, v.checkLine()
 	}
@@ -1060,10 +1059,12 @@ func (r *reader) valueWithin(depth int) (v value, err error) {
 	case !ok || n < 0 || n > bulkMax:
 		return v, protocolError("invalid length " + strconv.Quote(v.text))
 	case v.is(blockKinds):
-		v.text, err = r.bulk(int(n))
+		var b bytes.Buffer
+		_, err = io.CopyN(&b, r, n+2)
+		v.text = string(b.Bytes()[:max(0, b.Len()-2)])
 		return v, err
 	case depth == 0:
-		return v, errTooDeep
+		return v, protocolError("nested too deep")
 	case v.kind == '%':
 		n *= 2
 	}
@@ -1076,6 +1077,27 @@ func (r *reader) valueWithin(depth int) (v value, err error) {
 		v.list = append(v.list, e)
 	}
 	return v, nil
+}
+
+// textLine reads a line, which must end with CR LF and have something before that.
+func (r *reader) textLine() (string, error) {
+	for {
+		b, _ := r.Peek(r.Buffered())
+		end := bytes.IndexByte(b[:min(len(b), lineMax+1)], '\n')
+		switch {
+		case end > 1 && b[end-1] == '\r':
+			line := string(b[:end-1])
+			_, err := r.Discard(end + 1)
+			return line, err
+		case end >= 0:
+			return "", protocolError("line without type or CR LF")
+		case len(b) > lineMax:
+			return "", protocolError("too big line")
+		}
+		if err := r.fill(); err != nil {
+			return "", err
+		}
+	}
 }
 
 // checkLine tells what is wrong with a message that is one line.

@@ -7,15 +7,16 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// How to read this file: first the containers (dict, deque, ranked), which know nothing of Redis, and the
-// algebra of sets; then the keyspace made of them: item, db and store; then expiry, and at the end the
-// algorithms that handlers call: patterns, ranges, LCS. Nothing here knows the network or the protocol.
+// How to read this file: first the containers (dict, chunked, and what is made of them), which know nothing of
+// Redis, and the algebra of sets; then the keyspace made of them: item, db and store; then expiry, and at the
+// end the algorithms that handlers call. Nothing here knows the network or the protocol.
 
 // --- dict: a map that can be scanned and drawn from --------------------------
 
@@ -51,9 +52,7 @@ func (d *dict[V]) where(key string) int {
 		if i, ok := d.index[key]; ok {
 			return int(i)
 		}
-		return -1
-	}
-	if d.n > 0 {
+	} else if d.n > 0 {
 		for i := range d.pages[0] {
 			if d.pages[0][i].key == key {
 				return i
@@ -98,36 +97,33 @@ func (d *dict[V]) put(key string, v V) bool {
 	return true
 }
 
-// remove takes key out and returns its value. The last entry moves into the hole.
-func (d *dict[V]) remove(key string) (v V, ok bool) {
+// remove takes key out, and tells whether it was there. The last entry moves into the hole.
+func (d *dict[V]) remove(key string) bool {
 	i := d.where(key)
 	if i < 0 {
-		return v, false
+		return false
 	}
-	v = d.at(i).value
-	last := d.n - 1
+	d.n--
 	if d.index != nil {
-		d.index[d.at(last).key] = int32(i)
+		d.index[d.at(d.n).key] = int32(i)
 		delete(d.index, key) // after that: it may be the last
 	}
-	*d.at(i) = *d.at(last)
-	*d.at(last) = entry[V]{}
-	k := last >> pageBits
-	d.pages[k] = d.pages[k][:last&(pageSize-1)]
+	*d.at(i) = *d.at(d.n)
+	*d.at(d.n) = entry[V]{}
+	k := d.n >> pageBits
+	d.pages[k] = d.pages[k][:d.n&(pageSize-1)]
 	if len(d.pages[k]) == 0 {
 		d.pages = slices.Delete(d.pages, k, k+1)
 	}
-	d.n = last
 	if d.peak > 8*d.n && d.n <= shrinkMax {
 		d.reindex()
 	}
-	return v, true
+	return true
 }
 
 // reindex makes the index anew, as small as the entries allow.
 func (d *dict[V]) reindex() {
-	d.peak = max(d.n, fewKeys)
-	d.index = nil
+	d.peak, d.index = max(d.n, fewKeys), nil
 	if d.n <= fewKeys {
 		return
 	}
@@ -165,38 +161,31 @@ func clonePages[E any](pages [][]E) [][]E {
 	return pages
 }
 
-// picks returns the places of count random entries: different ones, or, when
-// count is negative, -count that may repeat.
-func (d *dict[V]) picks(count int64) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		if count >= int64(d.n) {
-			for i := range d.n {
-				if !yield(i) {
-					return
-				}
-			}
-			return
-		}
+// random returns an entry, each with the same probability. The dict is not empty.
+func (d *dict[V]) random() *entry[V] { return d.at(rand.IntN(d.n)) }
+
+// picks ranges over count random entries: different ones, or, when count is negative, -count that may repeat.
+func (d *dict[V]) picks(count int64) iter.Seq[*entry[V]] {
+	return func(yield func(*entry[V]) bool) {
 		drawn := make(map[int]bool)
-		for range max(count, -count) {
+		for n := range min(max(count, -count), max(int64(d.n), -count)) {
 			i := rand.IntN(d.n)
-			if count > 0 {
+			if count >= int64(d.n) {
+				i = int(n)
+			} else if count > 0 {
 				// Robert Floyd's sampling: as many draws as picks, whatever their share.
-				top := d.n - int(count) + len(drawn)
+				top := d.n - int(count) + int(n)
 				if i = rand.IntN(top + 1); drawn[i] {
 					i = top
 				}
 				drawn[i] = true
 			}
-			if !yield(i) {
+			if !yield(d.at(i)) {
 				return
 			}
 		}
 	}
 }
-
-// random returns an entry, each with the same probability. The dict is not empty.
-func (d *dict[V]) random() *entry[V] { return d.at(rand.IntN(d.n)) }
 
 // scan calls visit for about count entries and returns the cursor to go on from; both begin and end are
 // cursor 0. What is there throughout a scan is visited. It works because the scan walks down: the only entry
@@ -214,10 +203,11 @@ func (d *dict[V]) scan(cursor uint64, count int, visit func(key string, v *V)) u
 	return uint64(i)
 }
 
-// --- chunked: elements in an order --------------------------------------------
+// --- chunked: elements in an order -------------------------------------------
 
 // A chunked keeps elements in order, cut into chunks: any place is found by adding up their lengths, and
-// adding or removing an element moves no more than part of one. It is a list, and the order of a sorted set.
+// adding or removing an element moves no more than part of one. It is a list, and the order of sorted sets and
+// streams.
 type chunked[E any] struct {
 	chunks [][]E // none is empty
 	n      int
@@ -254,6 +244,28 @@ func (s *chunked[E]) place(i int) (k, at int) {
 func (s *chunked[E]) at(i int) *E {
 	k, at := s.place(i)
 	return &s.chunks[k][at]
+}
+
+// A border is true for the elements that lie before some place in an order.
+type border[E any] func(e *E) bool
+
+// search returns the place of the first element that is not before a border.
+func (s *chunked[E]) search(before border[E]) (k, at int) {
+	k = sort.Search(len(s.chunks), func(k int) bool { c := s.chunks[k]; return !before(&c[len(c)-1]) })
+	if k == len(s.chunks) {
+		return s.place(s.n)
+	}
+	c := s.chunks[k]
+	return k, sort.Search(len(c), func(at int) bool { return !before(&c[at]) })
+}
+
+// rank returns how many elements are before a border.
+func (s *chunked[E]) rank(before border[E]) int {
+	k, rank := s.search(before)
+	for _, c := range s.chunks[:k] {
+		rank += len(c)
+	}
+	return rank
 }
 
 // insert adds e at a place.
@@ -348,7 +360,7 @@ func (s *chunked[E]) span(i, j int, reverse bool) iter.Seq2[int, E] {
 
 func (s *chunked[E]) clone() container { return &chunked[E]{clonePages(s.chunks), s.n} }
 
-// --- sorted sets --------------------------------------------------------------
+// --- sorted sets and streams --------------------------------------------------
 
 // A zset is a sorted set: the score of each member, and the members by score, those of one score by bytes.
 // Finding is a binary search. A skip list does the same with more code and a pointer to follow at each step.
@@ -362,34 +374,9 @@ type scored struct {
 	member string
 }
 
-func (a scored) compare(b scored) int {
-	return cmp.Or(cmp.Compare(a.score, b.score), strings.Compare(a.member, b.member))
-}
-
-// A border is true for the entries that lie before some place in the order.
-type border func(e *scored) bool
-
-// follows is the border before e.
-func (e scored) follows(other *scored) bool { return other.compare(e) < 0 }
-
-// search returns the place of the first entry that is not before a border.
-func (z *zset) search(before border) (k, at int) {
-	chunks := z.order.chunks
-	k = sort.Search(len(chunks), func(k int) bool { c := chunks[k]; return !before(&c[len(c)-1]) })
-	if k == len(chunks) {
-		return z.order.place(z.len())
-	}
-	c := chunks[k]
-	return k, sort.Search(len(c), func(at int) bool { return !before(&c[at]) })
-}
-
-// rank returns how many entries are before a border.
-func (z *zset) rank(before border) int {
-	k, rank := z.search(before)
-	for _, c := range z.order.chunks[:k] {
-		rank += len(c)
-	}
-	return rank
+// before is the border before e.
+func (e scored) before(other *scored) bool {
+	return other.score < e.score || other.score == e.score && other.member < e.member
 }
 
 func (z *zset) len() int { return z.order.n }
@@ -401,22 +388,23 @@ func (z *zset) add(member string, score float64) bool {
 		if *old == score {
 			return false
 		}
-		k, at := z.search(scored{*old, member}.follows)
+		k, at := z.order.search(scored{*old, member}.before)
 		z.order.cut(k, at, 1)
 	}
 	e := scored{score, member}
-	k, at := z.search(e.follows)
+	k, at := z.order.search(e.before)
 	z.order.insert(k, at, e)
 	return z.scores.put(member, score)
 }
 
 func (z *zset) remove(member string) bool {
-	score, ok := z.scores.remove(member)
-	if ok {
-		k, at := z.search(scored{score, member}.follows)
+	score := z.scores.get(member)
+	if score != nil {
+		k, at := z.order.search(scored{*score, member}.before)
 		z.order.cut(k, at, 1)
+		z.scores.remove(member)
 	}
-	return ok
+	return score != nil
 }
 
 // cut removes and returns the entries with rank i up to and without j.
@@ -434,6 +422,64 @@ func (z *zset) clone() container {
 	return &zset{*z.scores.clone().(*dict[float64]), *z.order.clone().(*chunked[scored])}
 }
 
+// A stream is a row of entries, whose ids only grow. The last id stays when its entry goes.
+type stream struct {
+	chunked[streamEntry]
+	last  streamID
+	added int // entries that there ever were
+}
+
+type streamEntry struct {
+	id     streamID
+	fields []string // field, value, field, value
+}
+
+// A streamID is mostly the Unix time in ms at which the entry came, and its number within that.
+type streamID struct{ ms, seq uint64 }
+
+var lastStreamID = streamID{math.MaxUint64, math.MaxUint64}
+
+func (s *stream) clone() container {
+	return &stream{*s.chunked.clone().(*chunked[streamEntry]), s.last, s.added}
+}
+
+// add adds an entry, whose id is greater than all before.
+func (s *stream) add(id streamID, fields []string) {
+	s.push(back, streamEntry{id, fields})
+	s.last, s.added = id, s.added+1
+}
+
+func (id streamID) String() string {
+	return strconv.FormatUint(id.ms, 10) + "-" + strconv.FormatUint(id.seq, 10)
+}
+
+func (id streamID) compare(other streamID) int {
+	return cmp.Or(cmp.Compare(id.ms, other.ms), cmp.Compare(id.seq, other.seq))
+}
+
+func (id streamID) next() streamID {
+	if id.seq++; id.seq == 0 {
+		id.ms++
+	}
+	return id
+}
+
+// parseStreamID reads ms-seq, or ms alone.
+func parseStreamID(s string, seq uint64) (id streamID, ok bool) {
+	ms, rest, both := strings.Cut(s, "-")
+	var err, err2 error
+	id.ms, err = strconv.ParseUint(ms, 10, 64)
+	if id.seq = seq; both {
+		id.seq, err2 = strconv.ParseUint(rest, 10, 64)
+	}
+	return id, err == nil && err2 == nil
+}
+
+// border returns the border before the entry with this id, or behind it.
+func (id streamID) border(behind bool) border[streamEntry] {
+	return func(e *streamEntry) bool { return e.id.compare(id) < oneIf(behind) }
+}
+
 // --- set algebra -------------------------------------------------------------
 
 // An operation is one of set algebra.
@@ -445,34 +491,10 @@ const (
 	difference
 )
 
-// An operand of set algebra is a dict whose values stand for scores: a set, whose
-// members all have the score 1, or a sorted set.
+// An operand of set algebra is a set, whose members all have the score 1, or the scores of a sorted set.
 type operand struct {
-	len    int
+	*dict[float64]
 	weight float64 // that scores are multiplied with
-	score  func(member string) (score float64, ok bool)
-	all    iter.Seq2[string, float64]
-}
-
-func operandOf[V any](d *dict[V]) operand {
-	score := func(v *V) float64 {
-		if score, ok := any(v).(*float64); ok {
-			return *score
-		}
-		return 1
-	}
-	return operand{d.len(), 1, func(member string) (float64, bool) {
-		if v := d.get(member); v != nil {
-			return score(v), true
-		}
-		return 0, false
-	}, func(yield func(string, float64) bool) {
-		for member, v := range d.all() {
-			if !yield(member, score(v)) {
-				return
-			}
-		}
-	}}
 }
 
 // orZero makes 0 of infinity minus or times what has no sum or product with it.
@@ -506,35 +528,33 @@ func (how aggregate) join(a, b float64) float64 {
 func (op operation) combine(operands []operand, how aggregate, limit int) *dict[float64] {
 	result := &dict[float64]{}
 	if op != difference { // the smallest first is the shortest way, and how Redis adds scores
-		slices.SortStableFunc(operands, func(a, b operand) int { return cmp.Compare(a.len, b.len) })
+		slices.SortStableFunc(operands, func(a, b operand) int { return cmp.Compare(a.n, b.n) })
 	}
 	if op == union {
 		for _, o := range operands {
-			for m, score := range o.all {
-				score = orZero(score * o.weight)
+			for m, score := range o.all() {
+				joined := orZero(*score * o.weight)
 				if old := result.get(m); old != nil {
-					*old = how.join(*old, score)
-				} else {
-					result.put(m, score)
+					joined = how.join(*old, joined)
 				}
+				result.put(m, joined)
 			}
 		}
 		return result
 	}
 members:
-	for m, score := range operands[0].all {
-		score = orZero(score * operands[0].weight)
+	for m, score := range operands[0].all() {
+		joined := orZero(*score * operands[0].weight)
 		for _, o := range operands[1:] {
-			other, ok := o.score(m)
-			if ok != (op == intersection) {
+			other := o.get(m)
+			if (other != nil) != (op == intersection) {
 				continue members
 			}
-			if ok {
-				score = how.join(score, other*o.weight)
+			if other != nil {
+				joined = how.join(joined, *other*o.weight)
 			}
 		}
-		result.put(m, score)
-		if result.len() == limit {
+		if result.put(m, joined); result.n == limit {
 			break
 		}
 	}
@@ -556,9 +576,11 @@ type item struct {
 // dead tells whether the item has a deadline that has passed.
 func (it *item) dead(now int64) bool { return it.deadline != 0 && it.deadline <= now }
 
+const pieceBytes = 16 << 20 // of a string that is given out at once
+
 // A container is a value that is edited in place.
 type container interface {
-	len() int         // in elements; a key whose container is empty is removed
+	len() int         // in elements
 	clone() container // a copy that shares nothing that can change
 }
 
@@ -568,44 +590,51 @@ type pointer[T any] interface {
 	container
 }
 
-// A buffer is a string from the moment on when it is edited in place (APPEND,
-// SETRANGE, SETBIT): one bit of 64 MB costs what one bit of 64 bytes costs.
+// A buffer is a string from the moment on when it is edited in place (APPEND, SETRANGE, SETBIT): one bit of
+// 64 MB costs what one bit of 64 bytes costs.
 type buffer struct{ b []byte }
 
 func (t *buffer) len() int         { return len(t.b) }
 func (t *buffer) clone() container { return &buffer{slices.Clone(t.b)} }
 
-// grow makes it at least n bytes long, the new ones 0.
-func (t *buffer) grow(n int) { t.b = append(t.b, make([]byte, max(0, n-len(t.b)))...) }
+// grow makes it at least n bytes long, the new ones 0, and tells whether it was shorter.
+func (t *buffer) grow(n int) bool {
+	more := n - len(t.b)
+	t.b = append(t.b, make([]byte, max(0, more))...)
+	return more > 0
+}
 
 type (
 	list = chunked[string]
-	hash = dict[string] // field to value
-	set  = dict[struct{}]
+	hash = dict[string]  // field to value
+	set  = dict[float64] // the members; all have the score 1
 )
 
-// typeName is what TYPE says.
-func (it *item) typeName() string {
-	if it == nil {
-		return "none"
-	}
-	switch it.object.(type) {
-	case nil, *buffer:
-		return "string"
-	case *list:
-		return "list"
-	case *hash:
-		return "hash"
-	case *set:
-		return "set"
-	case *zset:
-		return "zset"
-	}
-	panic("an item of a type without a name")
-}
+// typeName is what TYPE says, and encoding what OBJECT ENCODING says.
+func (it *item) typeName() string { name, _ := it.kind(); return name }
 
-// string returns the whole string, which the item must be.
-func (it *item) string() string { return it.slice(0, it.length()) }
+func (it *item) kind() (name, encoding string) {
+	if it == nil {
+		return "none", ""
+	}
+	small := it.object != nil && it.object.len() <= fewKeys // it has no index
+	switch it.object.(type) {
+	case *list:
+		return "list", "quicklist"
+	case *hash:
+		return "hash", either(small, "listpack", "hashtable")
+	case *set:
+		return "set", "hashtable"
+	case *zset:
+		return "zset", either(small, "listpack", "skiplist")
+	case *stream:
+		return "stream", "stream"
+	}
+	if _, isInt := parseInt(it.text); isInt && it.object == nil {
+		return "string", "int"
+	}
+	return "string", either(it.object == nil && len(it.text) <= 44, "embstr", "raw")
+}
 
 // buffer makes the string one that is edited in place.
 func (it *item) buffer() *buffer {
@@ -617,10 +646,10 @@ func (it *item) buffer() *buffer {
 
 // length and slice look at a string, or at nothing, without copying it all. 0 <= i <= j <= length.
 func (it *item) length() int {
-	if it == nil {
+	switch {
+	case it == nil:
 		return 0
-	}
-	if it.object != nil {
+	case it.object != nil:
 		return it.object.len()
 	}
 	return len(it.text)
@@ -634,6 +663,101 @@ func (it *item) slice(i, j int) string {
 		return string(t.b[i:j])
 	}
 	return it.text[i:j]
+}
+
+// string returns the whole string, which the item must be.
+func (it *item) string() string { return it.slice(0, it.length()) }
+
+// bits returns n <= 64 bits of a string from bit i on; bits behind its end are 0.
+func (it *item) bits(i int64, n int) uint64 {
+	size := int64(it.length())
+	return bitsAt(it.slice(int(min(i/8, size)), int(min(i/8+9, size))), i%8, n)
+}
+
+func bitsAt[T string | []byte](s T, i int64, n int) (v uint64) {
+	for ; n > 0; i, n = i+1, n-1 {
+		v <<= 1
+		if i/8 < int64(len(s)) {
+			v |= uint64(s[i/8]>>(7-i%8)) & 1
+		}
+	}
+	return v
+}
+
+// setBits makes n bits of b from bit i on the lowest n of v.
+func setBits(b []byte, i int64, n int, v uint64) {
+	for ; n > 0; i, n = i+1, n-1 {
+		mask := byte(128 >> (i % 8))
+		b[i/8] = b[i/8]&^mask | mask*byte(v>>(n-1)&1)
+	}
+}
+
+// elements ranges over what a value is made of, as text: the elements of a list, the fields of a hash with
+// their values, members with their scores, the entries of a stream with their ids and sizes, and a string in
+// pieces. What it yields is good until the next.
+func (it *item) elements() iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		switch o := it.object.(type) {
+		case *list:
+			for _, s := range o.span(0, o.n, false) {
+				if !yield([]string{s}) {
+					return
+				}
+			}
+		case *hash:
+			for field, v := range o.all() {
+				if !yield([]string{field, *v}) {
+					return
+				}
+			}
+		case *set:
+			for member := range o.all() {
+				if !yield([]string{member}) {
+					return
+				}
+			}
+		case *zset:
+			for _, e := range o.order.span(0, o.len(), false) {
+				if !yield([]string{e.member, strconv.FormatFloat(e.score, 'g', -1, 64)}) {
+					return
+				}
+			}
+		case *stream:
+			for _, e := range o.span(0, o.n, false) {
+				if !yield(append([]string{e.id.String(), strconv.Itoa(len(e.fields))}, e.fields...)) {
+					return
+				}
+			}
+		default:
+			for i := 0; i == 0 || i < it.length(); i += pieceBytes {
+				if !yield([]string{it.slice(i, min(i+pieceBytes, it.length()))}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// size estimates the bytes that a value takes, from its first elements where there are many.
+func (it *item) size() int {
+	const sample = 1000
+	n, bytes := 0, 0
+	for parts := range it.elements() {
+		for _, s := range parts {
+			bytes += len(s) + 16
+		}
+		if n++; n == sample {
+			return bytes / sample * it.object.len()
+		}
+	}
+	return bytes
+}
+
+// goesWhenEmpty tells whether a key goes when its container is empty, as all do but strings and streams.
+func goesWhenEmpty(c container) bool {
+	_, isString := c.(*buffer)
+	_, isStream := c.(*stream)
+	return !isString && !isStream
 }
 
 // A db is one of the 16 keyspaces.
@@ -650,62 +774,55 @@ type db struct {
 // lock it: for writing to change anything but atomics, for reading to look.
 type store struct {
 	sync.RWMutex
-	dbs     []*db
-	clock   clock
-	changes int64   // since the last save
-	filled  []place // keys that clients wait for and that have changed
-	expired atomic.Int64
-	notify  func(d *db, class byte, event, key string) // called for what happens to keys
+	dbs      []*db
+	clock    clock
+	changes  int64   // since the last save
+	filled   []place // keys that clients wait for and that have changed
+	expired  atomic.Int64
+	lazyOnly atomic.Bool  // the sampler is off
+	frozen   atomic.Int64 // Unix ms until which nothing expires
+
+	notify   func(d *db, class byte, event, key string) // called for what happens to keys
+	onChange func(key string, by any)                   // called for keys that change, with who changed them
 }
 
 func newStore() *store {
-	s := &store{dbs: make([]*db, databases), notify: func(*db, byte, string, string) {}}
+	s := &store{dbs: make([]*db, databases)}
+	s.notify, s.onChange = func(*db, byte, string, string) {}, func(string, any) {}
 	for i := range s.dbs {
 		s.dbs[i] = &db{id: i, watchers: make(registry[*watcher]), waiting: make(map[string][]*waiter)}
 	}
-	s.clock.set()
 	return s
 }
 
 const databases = 16
 
-// A clock tells the Unix time. A test can move it instead of sleeping. It counts
-// from the start of the process, which costs half of what asking for the date
-// does, and cron sets it right when the system's clock was.
-type clock struct {
-	start atomic.Int64 // µs, Unix time of processStart
-	ahead atomic.Int64 // µs by which a test moved it
-}
+// A clock tells the Unix time, which a test can move.
+type clock struct{ ahead atomic.Int64 } // µs by which it was moved
 
-var processStart = time.Now()
-
-func (c *clock) set() {
-	c.start.Store(time.Now().UnixMicro() - time.Since(processStart).Microseconds())
-}
-
-// micros returns the Unix time in microseconds.
-func (c *clock) micros() int64 {
-	return c.start.Load() + c.ahead.Load() + time.Since(processStart).Microseconds()
-}
-
-// millis returns the Unix time in milliseconds.
+// micros and millis return the Unix time.
+func (c *clock) micros() int64 { return time.Now().UnixMicro() + c.ahead.Load() }
 func (c *clock) millis() int64 { return c.micros() / 1000 }
 
-// find returns the item of a key that is alive, else nil. It changes nothing but
-// the access clock, so that readers may call it.
+func (s *store) isFrozen() bool { return time.Now().UnixMilli() < s.frozen.Load() }
+
+// find returns the item of a key that is alive, else nil.
 func (d *db) find(key string, now int64) *item {
-	it := d.keys.get(key)
-	if it == nil || it.dead(now) {
-		return nil
+	if it := d.keys.get(key); it != nil && !it.dead(now) {
+		return it
 	}
+	return nil
+}
+
+// touch sets the access clock, which readers may do, too.
+func (it *item) touch(now int64) {
 	if s := uint32(now / 1000); atomic.LoadUint32(&it.access) != s {
 		atomic.StoreUint32(&it.access, s)
 	}
-	return it
 }
 
-// put gives key an item in place of any other.
-func (d *db) put(key string, it item) {
+// put gives key an item in place of any other, and tells whether the key is new.
+func (d *db) put(key string, it item) bool {
 	old := d.keys.get(key)
 	had := old != nil && old.deadline != 0
 	if old != nil {
@@ -718,13 +835,15 @@ func (d *db) put(key string, it item) {
 	} else if had {
 		d.mortal.remove(key)
 	}
+	return old == nil
 }
 
 // remove takes key out, which need not be there.
 func (d *db) remove(key string) {
-	if it, _ := d.keys.remove(key); it.deadline != 0 {
+	if it := d.keys.get(key); it != nil && it.deadline != 0 {
 		d.mortal.remove(key)
 	}
+	d.keys.remove(key)
 }
 
 // A registry says who is interested in what.
@@ -781,16 +900,23 @@ func (w *watcher) intact(now int64) bool {
 	return !w.broken
 }
 
-// touched tells the watchers of key that it has changed.
-func (d *db) touched(key string) {
+// alarm tells the watchers of key that it has changed.
+func (d *db) alarm(key string) {
 	for w := range d.watchers[key] {
 		w.broken = true
 	}
 }
 
-// replace gives d the keys and deadlines of other, as SWAPDB does, or none (of an empty db), as FLUSHDB does:
-// in no time, for the garbage collector does the rest. Watchers stay, and hear of what changed for them.
-func (d *db) replace(other *db, now int64) {
+// touched tells of a change to key, and by whom.
+func (s *store) touched(d *db, key string, by any) {
+	d.alarm(key)
+	s.onChange(key, by)
+	s.signal(d, key)
+}
+
+// replace gives d the keys of other, as SWAPDB does, or none (of an empty db), as FLUSHDB does: in no time, for
+// the garbage collector does the rest. Watchers and waiters stay, and hear of what changed for them.
+func (s *store) replace(d, other *db, now int64) {
 	old := d.keys
 	d.keys, d.mortal, d.ttl = other.keys, other.mortal, other.ttl
 	for key := range d.watchers {
@@ -798,8 +924,18 @@ func (d *db) replace(other *db, now int64) {
 			d.remove(key)
 		}
 		if old.has(key) || d.keys.has(key) {
-			d.touched(key)
+			d.alarm(key)
 		}
+	}
+	for key := range d.waiting {
+		s.signal(d, key)
+	}
+}
+
+// signal notes that a key has changed, for those who wait for it.
+func (s *store) signal(d *db, key string) {
+	if d.waiting[key] != nil && d.keys.has(key) {
+		s.filled = append(s.filled, place{d, key})
 	}
 }
 
@@ -810,38 +946,38 @@ type waiter struct {
 	db   *db
 	keys []string
 	run  func(key string) (served bool) // tries again, now that key was filled
-	done chan struct{}                  // closed when it waits no more
+	done chan struct{}                  // closed when it waits no more, and then
+	wake func()                         // is called
 }
 
 // wait puts a client at the end of the queue of each key.
-func (d *db) wait(keys []string, run func(key string) bool) *waiter {
-	w := &waiter{d, slices.Compact(slices.Sorted(slices.Values(keys))), run, make(chan struct{})}
+func (d *db) wait(keys []string, run func(key string) bool, wake func()) *waiter {
+	w := &waiter{d, slices.Compact(slices.Sorted(slices.Values(keys))), run, make(chan struct{}), wake}
 	for _, key := range w.keys {
 		d.waiting[key] = append(d.waiting[key], w)
 	}
 	return w
 }
 
-// leave takes the client out of all queues; it reports false when it was in none.
-func (w *waiter) leave() bool {
+func (w *waiter) isDone() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// leave takes the client, which waits, out of all queues.
+func (w *waiter) leave() {
 	for _, key := range w.keys {
 		queue := slices.DeleteFunc(w.db.waiting[key], func(other *waiter) bool { return other == w })
 		if w.db.waiting[key] = queue; len(queue) == 0 {
 			delete(w.db.waiting, key)
 		}
 	}
-	waited := w.keys != nil
-	if w.keys = nil; waited {
-		close(w.done)
-	}
-	return waited
-}
-
-// signal notes that a key has changed, for those who wait for it.
-func (s *store) signal(d *db, key string) {
-	if len(d.waiting) > 0 && d.waiting[key] != nil && d.keys.has(key) {
-		s.filled = append(s.filled, place{d, key})
-	}
+	close(w.done)
+	w.wake()
 }
 
 // serve lets those who wait for what was filled try again, first come, first served. It may fill other keys.
@@ -849,7 +985,7 @@ func (s *store) serve() {
 	for ; len(s.filled) > 0; s.filled = s.filled[1:] {
 		d, key := s.filled[0].db, s.filled[0].key
 		for _, w := range slices.Clone(d.waiting[key]) {
-			if d.keys.has(key) && w.run(key) {
+			if d.keys.has(key) && !w.isDone() && w.run(key) {
 				w.leave()
 			}
 		}
@@ -871,7 +1007,7 @@ const (
 func (s *store) sample() {
 	began := time.Now()
 	for _, d := range s.dbs {
-		for d.sampleOnce(s) && time.Since(began) < samplerTime {
+		for !s.lazyOnly.Load() && !s.isFrozen() && d.sampleOnce(s) && time.Since(began) < samplerTime {
 		}
 	}
 }
@@ -881,7 +1017,7 @@ func (d *db) sampleOnce(s *store) (again bool) {
 	s.Lock()
 	defer s.Unlock()
 	now, dead, ttl := s.clock.millis(), 0, int64(0)
-	looks := min(samplerKeys, d.mortal.len())
+	looks := min(samplerKeys, d.mortal.n)
 	for range looks {
 		key := d.mortal.random().key
 		if it := d.keys.get(key); it.dead(now) {
@@ -897,15 +1033,28 @@ func (d *db) sampleOnce(s *store) (again bool) {
 	return dead > looks/10
 }
 
-// expire removes a key whose time has come.
+// expire removes a key whose time has come, unless a pause keeps everything as it is.
 func (s *store) expire(d *db, key string) {
+	if s.isFrozen() {
+		return
+	}
 	d.remove(key)
-	d.touched(key)
+	s.touched(d, key, nil)
 	s.expired.Add(1)
 	s.notify(d, 'x', "expired", key)
 }
 
-// --- patterns and ranges -----------------------------------------------------
+// --- algorithms --------------------------------------------------------------
+
+// either returns a when something is so, else b.
+func either[T any](so bool, a, b T) T {
+	if so {
+		return a
+	}
+	return b
+}
+
+func oneIf(so bool) int { return either(so, 1, 0) }
 
 // match tells whether s matches a glob-style pattern as KEYS has it: * ? [a-z]
 // [^a] and \ before a byte that means itself. It looks back to the last * only,
@@ -981,6 +1130,14 @@ func span(start, stop int64, n int) (i, j int) {
 		return 0, 0
 	}
 	return int(start), int(stop) + 1
+}
+
+// textSpan is span for a string, which unlike a list reaches down to its first byte.
+func textSpan(start, stop int64, n int) (i, j int) {
+	if start >= 0 || start <= stop {
+		stop = max(stop, -int64(n))
+	}
+	return span(start, stop, n)
 }
 
 // positions returns where s stands in a list: from the rank-th match on (from the end when negative), at most

@@ -81,9 +81,8 @@ func TestDict(t *testing.T) {
 				if len(model) > 0 && !there {
 					key = d.random().key
 				}
-				want, there := model[key]
-				if got, ok := d.remove(key); ok != there || got != want {
-					t.Fatalf("remove(%s): %d, %v, want %d, %v", key, got, ok, want, there)
+				if _, there := model[key]; d.remove(key) != there {
+					t.Fatalf("remove(%s) was wrong about whether it was there", key)
 				}
 				delete(model, key)
 			}
@@ -272,9 +271,10 @@ func TestDictPicks(t *testing.T) {
 		var drawn [n]int
 		picked := 0
 		for range rounds {
-			list := slices.Collect(d.picks(count))
-			for _, i := range list {
-				drawn[i]++ // which fails when it is out of range
+			var list []int
+			for e := range d.picks(count) {
+				list = append(list, e.value)
+				drawn[e.value]++
 			}
 			if want := int64(len(list)); want != -count && want != min(count, n) {
 				t.Fatalf("%d picks of %d", want, count)
@@ -298,7 +298,12 @@ func TestZset(t *testing.T) {
 	dice := rand.New(rand.NewPCG(11, 12))
 	var z zset
 	var model []scored
-	place := func(e scored) int { i, _ := slices.BinarySearchFunc(model, e, scored.compare); return i }
+	place := func(e scored) int {
+		i, _ := slices.BinarySearchFunc(model, e, func(a, b scored) int {
+			return cmp.Or(cmp.Compare(a.score, b.score), strings.Compare(a.member, b.member))
+		})
+		return i
+	}
 	most, least := 0, math.MaxInt // chunks
 	for step := range 12_000 {
 		grows, n := step/3000%2 == 0, len(model)
@@ -341,7 +346,7 @@ func TestZset(t *testing.T) {
 			t.Fatalf("got %v\nwant %v", forth, model)
 		}
 		for i, e := range model {
-			if *z.scores.get(e.member) != e.score || z.rank(e.follows) != i {
+			if *z.scores.get(e.member) != e.score || z.order.rank(e.before) != i {
 				t.Fatalf("%v is not at %d", e, i)
 			}
 		}
@@ -472,26 +477,19 @@ func TestCombine(t *testing.T) {
 		var operands []operand
 		var models []map[string]float64 // with weighted scores
 		for range 1 + dice.IntN(4) {
-			members, scores, weight, model := new(set), new(dict[float64]), 1.0, make(map[string]float64)
+			o, model := operand{new(dict[float64]), 1}, make(map[string]float64)
 			if dice.IntN(2) == 0 {
-				weight = float64(dice.IntN(5) - 2)
+				o.weight = float64(dice.IntN(5) - 2)
 			}
 			isSet := dice.IntN(3) == 0
 			for range dice.IntN(30) {
 				member, score := strconv.Itoa(dice.IntN(30)), float64(dice.IntN(100))
 				if isSet {
-					members.put(member, struct{}{})
 					score = 1
-				} else {
-					scores.put(member, score)
 				}
-				model[member] = score * weight
+				o.put(member, score)
+				model[member] = score * o.weight
 			}
-			o := operandOf(scores)
-			if isSet {
-				o = operandOf(members)
-			}
-			o.weight = weight
 			operands, models = append(operands, o), append(models, model)
 		}
 		op, how := operation(dice.IntN(3)), aggregate(dice.IntN(3))
@@ -534,14 +532,11 @@ func TestCombine(t *testing.T) {
 // Infinity minus itself, or times 0, is no number: sums make 0 of it, and the
 // other two take the other score.
 func TestCombineInfinities(t *testing.T) {
-	inf, one := math.Inf(1), new(set)
-	one.put("m", struct{}{})
+	inf := math.Inf(1)
 	scored := func(score, weight float64) operand {
 		d := new(dict[float64])
 		d.put("m", score)
-		o := operandOf(d)
-		o.weight = weight
-		return o
+		return operand{d, weight}
 	}
 	for _, c := range []struct {
 		how  aggregate
@@ -549,9 +544,9 @@ func TestCombineInfinities(t *testing.T) {
 		want float64
 	}{
 		{sum, []operand{scored(inf, 1), scored(-inf, 1)}, 0},
-		{sum, []operand{operandOf(one), scored(inf, 0)}, 0},
-		{lesser, []operand{operandOf(one), scored(inf, 0)}, 1},
-		{greater, []operand{operandOf(one), scored(inf, 0)}, 1},
+		{sum, []operand{scored(1, 1), scored(inf, 0)}, 0},
+		{lesser, []operand{scored(1, 1), scored(inf, 0)}, 1},
+		{greater, []operand{scored(1, 1), scored(inf, 0)}, 1},
 		{greater, []operand{scored(inf, 1), scored(-inf, 1)}, inf},
 		{lesser, []operand{scored(inf, 1), scored(-inf, 1)}, -inf},
 	} {
@@ -692,7 +687,7 @@ func contents(s *store) (list []record) {
 }
 
 // Write commands that fail or have nothing to do. There are a string, a number, a
-// list, a hash, a set, a zset (sorted set) and nothing at keys of these names.
+// list, a hash, a set, a zset (sorted set), a stream and nothing at keys of these names.
 const idleWrites = `
 	SET string x NX
 	SET nothing x XX
@@ -858,6 +853,34 @@ const idleWrites = `
 	ZINTERSTORE nothing 2 zset none
 	ZINTERSTORE string 0 zset
 	ZDIFFSTORE nothing 2 zset zset
+	SETBIT string 1 1
+	SETBIT string 0 2
+	SETBIT string -1 0
+	SETBIT list 0 1
+	BITOP AND nothing none
+	BITOP NOT nothing string number
+	BITOP OR none string list
+	BITFIELD string GET u8 0
+	BITFIELD string SET u8 0 116
+	BITFIELD string OVERFLOW FAIL SET u8 0 256
+	BITFIELD string SET u8 0 1 GET u64 0
+	BITFIELD nothing GET u8 0
+	BITFIELD list SET u8 0 1
+	SORT nothing STORE none
+	SORT list STORE none
+	SORT string ALPHA STORE none
+	SORT list ALPHA STORE none LIMIT x 1
+	XADD stream 1-1 f v
+	XADD nothing NOMKSTREAM 1-1 f v
+	XADD nothing 0-0 f v
+	XADD stream 9-9 f
+	XADD list 1-1 f v
+	XDEL stream 9-9
+	XDEL stream 1-1 x
+	XDEL nothing 1-1
+	XTRIM stream MAXLEN 5
+	XTRIM stream MAXLEN 0 LIMIT 1
+	XTRIM nothing MAXLEN 0
 	ZDIFFSTORE string 1 zset WITHSCORES
 	DEL nothing none
 	UNLINK nothing
@@ -898,7 +921,7 @@ func TestIdleWrites(t *testing.T) {
 	s := newServer()
 	c, watching := newClient(t, s), newClient(t, s)
 	for _, line := range []string{"SET string text", "SET number 5", "RPUSH list a b c",
-		"HSET hash f v n 5", "SADD set a b c", "ZADD zset 1 a inf b"} {
+		"HSET hash f v n 5", "SADD set a b c", "ZADD zset 1 a inf b", "XADD stream 1-1 f v"} {
 		c.ask(line)
 	}
 	tried := make(map[*command]bool)
@@ -906,13 +929,13 @@ func TestIdleWrites(t *testing.T) {
 	for line := range strings.Lines(idleWrites) {
 		if line = strings.TrimSpace(line); line != "" {
 			lines = append(lines, line)
-			if name, _, _ := strings.Cut(line, " "); !commands[name].takes(1) {
+			if name, _, _ := strings.Cut(line, " "); commands[name].arity != 1 && commands[name].arity != -1 {
 				lines = append(lines, name)
 			}
 		}
 	}
 	for _, line := range lines {
-		watching.ask("WATCH string number list hash set zset nothing none")
+		watching.ask("WATCH string number list hash set zset stream nothing none")
 		before, changes := contents(s.store), s.store.changes
 		reply := c.ask(line)
 		if got := contents(s.store); !reflect.DeepEqual(got, before) {
@@ -963,7 +986,7 @@ func TestFirstRedis(t *testing.T) {
 	waitFor(t, "saves", func() int { return int(s.saver.saves.Load()) }, 2)
 	again := newServer()
 	again.config.set(map[string]string{"dir": s.config.get("dir")})
-	if n, err := again.load(); n != 2 || err != nil {
+	if n, err := again.load(again.store); n != 2 || err != nil {
 		t.Errorf("%d keys came back, %v", n, err)
 	}
 }
@@ -974,6 +997,7 @@ func TestFirstRedis(t *testing.T) {
 var additions = []string{
 	"client|setinfo", // of 7.2: client libraries send it at once
 	"cluster",        // which only says that this is none
+	"debug", "debug|help", "debug|object", "debug|reload", "debug|set-active-expire", "debug|sleep",
 }
 
 func TestTable(t *testing.T) {
@@ -981,22 +1005,17 @@ func TestTable(t *testing.T) {
 	for _, g := range table {
 		last := ""
 		for _, row := range g.rows {
-			first, rest, _ := strings.Cut(row.usage, " ")
-			for name := range strings.SplitSeq(first, "|") {
-				c := command{row: row}
-				c.usage = name + " " + rest
-				name = strings.Join(c.parseUsage(), " ")
-				if seen[name] {
-					t.Errorf("%s stands there twice", name)
+			list := g.commands(row)
+			for _, c := range list {
+				if seen[c.name] {
+					t.Errorf("%s stands there twice", c.name)
 				}
-				if seen[name] = true; strings.HasPrefix(row.usage, name) {
-					if name < last {
-						t.Errorf("%s stands behind %s", name, last)
-					}
-					last = name
-				}
+				seen[c.name] = true
 			}
-			if !strings.HasSuffix(row.summary, ".") {
+			if list[0].name < last {
+				t.Errorf("%s stands behind %s", list[0].name, last)
+			}
+			if last = list[0].name; !strings.HasSuffix(row.summary, ".") {
 				t.Errorf("the summary of %s is no sentence", row.usage)
 			}
 		}
@@ -1015,7 +1034,7 @@ func TestTableLikeRedis(t *testing.T) {
 		lines[name] = strings.TrimSpace(line)
 	}
 	for _, c := range allCommands() {
-		flags := c.flagList()
+		flags := c.info()[2].(names)
 		slices.Sort(flags)
 		got := fmt.Sprintf("%s\t%d\t%s\t%d\t%d\t%d",
 			c.name, c.arity, strings.Join(flags, ","), c.keys.first, c.keys.last, c.keys.step)
@@ -1184,6 +1203,11 @@ func (p *player) begin() (lite bool, err error) {
 	p.parties = make(map[string]*party)
 	if _, err = p.ask("FLUSHALL"); err != nil {
 		return false, err
+	}
+	for began := time.Now(); time.Since(began) < playerPatience; time.Sleep(time.Millisecond) {
+		if clients, err := p.ask("CLIENT", "LIST"); err != nil || strings.Count(clients, "\n") == 1 {
+			break // those who hung up are gone
+		}
 	}
 	info, err := p.ask("INFO", "server")
 	return strings.Contains(info, "redis_lite_version"), err
@@ -1380,7 +1404,7 @@ func TestConversations(t *testing.T) {
 			defer f.Close()
 			addr, advance := *realAddr, time.Sleep
 			if addr == "" {
-				s := testServer(t)
+				s := testServer(t, "enable-debug-command", "local")
 				addr, advance = s.addr(), s.pass
 			}
 			bad, err := play(addr, f, advance)
@@ -1444,6 +1468,12 @@ func atHome(folder string) *server {
 	return s
 }
 
+// loadFrom loads the dump in a folder into a new server.
+func loadFrom(folder string) (keys int, err error) {
+	s := atHome(folder)
+	return s.load(s.store)
+}
+
 // mustSave fills a server with commands, saves it, and returns the path of the dump.
 func mustSave(t *testing.T, s *server, lines ...string) string {
 	t.Helper()
@@ -1467,7 +1497,7 @@ func TestSaveAndLoad(t *testing.T) {
 			name := strconv.Itoa(i)
 			l.push(back, name)
 			h.put(name, "value "+name)
-			members.put(name, struct{}{})
+			members.put(name, 1)
 			z.add(name, float64(i/3)/10)
 		}
 		for name, v := range map[string]container{"list": l, "hash": h, "set": members, "zset": z} {
@@ -1493,7 +1523,7 @@ func TestSaveAndLoad(t *testing.T) {
 		`SELECT 15`,
 		`SET string "of another database" PXAT 33177117420003`)
 	again := atHome(s.config.get("dir"))
-	n, err := again.load()
+	n, err := again.load(again.store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -1511,7 +1541,7 @@ func TestLoadDropsTheDead(t *testing.T) {
 	mustSave(t, s, "SET k v", "SET short v EX 10", "SET long v EX 1000", "SET past v PX 1")
 	again := atHome(s.config.get("dir"))
 	again.store.clock.ahead.Store(100 * 1e6) // microseconds
-	if n, err := again.load(); n != 2 || err != nil {
+	if n, err := again.load(again.store); n != 2 || err != nil {
 		t.Errorf("%d keys, %v", n, err)
 	}
 	if again.store.dbs[0].keys.has("short") || !again.store.dbs[0].keys.has("long") {
@@ -1520,7 +1550,7 @@ func TestLoadDropsTheDead(t *testing.T) {
 }
 
 func TestNoDump(t *testing.T) {
-	if n, err := atHome(t.TempDir()).load(); n != 0 || err != nil {
+	if n, err := loadFrom(t.TempDir()); n != 0 || err != nil {
 		t.Error(n, err)
 	}
 }
@@ -1538,7 +1568,7 @@ func TestDamagedDump(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := atHome(s.config.get("dir")).load(); err == nil {
+		if _, err := loadFrom(s.config.get("dir")); err == nil {
 			t.Fatalf("a dump %s was loaded", what)
 		}
 		if left, err := os.ReadFile(path); err != nil || !bytes.Equal(left, b) {
@@ -1558,7 +1588,7 @@ func TestDamagedDump(t *testing.T) {
 	if err := os.WriteFile(path, good, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := atHome(s.config.get("dir")).load(); n != 4 || err != nil {
+	if n, err := loadFrom(s.config.get("dir")); n != 4 || err != nil {
 		t.Error(n, err)
 	}
 }
@@ -1580,7 +1610,7 @@ func TestForgedDump(t *testing.T) {
 			if err := os.WriteFile(path, bad, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			atHome(s.config.get("dir")).load()
+			loadFrom(s.config.get("dir"))
 		}
 	}
 }
@@ -1592,11 +1622,11 @@ func TestCrashWhileSaving(t *testing.T) {
 	if err := os.WriteFile(path+".tmp", []byte("half a du"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := atHome(s.config.get("dir")).load(); n != 1 || err != nil {
+	if n, err := loadFrom(s.config.get("dir")); n != 1 || err != nil {
 		t.Error(n, err)
 	}
 	mustSave(t, s, "SET Name Jack", "SET other x")
-	if n, err := atHome(s.config.get("dir")).load(); n != 2 || err != nil {
+	if n, err := loadFrom(s.config.get("dir")); n != 2 || err != nil {
 		t.Error(n, err)
 	}
 	if _, err := os.Stat(path + ".tmp"); !os.IsNotExist(err) {
@@ -1702,7 +1732,7 @@ func TestShutdownSaves(t *testing.T) {
 	if err := s.shutdown(true); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := atHome(s.config.get("dir")).load(); n != 1 || err != nil {
+	if n, err := loadFrom(s.config.get("dir")); n != 1 || err != nil {
 		t.Error(n, err)
 	}
 }
@@ -1741,7 +1771,7 @@ func largeValues(b *testing.B, size int) *conn {
 	for _, i := range rand.Perm(size) {
 		name := strconv.Itoa(2 * i)
 		h.put(name, "value")
-		members.put(name, struct{}{})
+		members.put(name, 1)
 		z.add(name, float64(2*i))
 	}
 	for name, v := range map[string]container{"hash": h, "set": members, "zset": z} {
