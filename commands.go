@@ -338,6 +338,7 @@ type command struct {
 	named int                 // words of the name
 	terms []string            // of the usage, behind the name
 	arity int                 // words it takes, its name included; -n means n or more
+	lock  flags               // that it runs under: write, readonly, or 0 for none
 	keys  keys                // where its keys stand
 	subs  map[string]*command // by the second word, for those that have subcommands
 
@@ -437,6 +438,7 @@ func (c *command) derive() {
 	if k.count > 0 || k.behind != "" {
 		c.flags |= movable
 	}
+	c.lock = either(c.flags&(write|lockWrite) != 0, write, either(c.flags&(readonly|lockRead) != 0, readonly, 0))
 }
 
 func isKeyName(term string) bool {
@@ -518,7 +520,6 @@ type request struct {
 type edited struct {
 	key    string
 	object container
-	stored bool // it is in the keyspace
 }
 
 // A replyError is an error reply: its code and its text.
@@ -704,10 +705,7 @@ func (r *request) oneOf(words ...string) int {
 
 // side reads the end that is meant, in the words of the command's group.
 func (r *request) side() end {
-	if r.cmd.group.name == "list" {
-		return end(r.oneOf("LEFT", "RIGHT"))
-	}
-	return end(r.oneOf("MIN", "MAX"))
+	return end(r.oneOf(strings.Fields(either(r.cmd.group.name == "list", "LEFT RIGHT", "MIN MAX"))...))
 }
 
 // dbIndex reads the number of a database.
@@ -718,24 +716,13 @@ func (r *request) dbIndex(notInt replyError) *db {
 	return r.store.dbs[n]
 }
 
-// locks tells which lock a command runs under: write, readonly, or 0 for none.
-func (c *command) locks() flags {
-	switch {
-	case c.flags&(write|lockWrite) != 0:
-		return write
-	case c.flags&(readonly|lockRead) != 0:
-		return readonly
-	}
-	return 0
-}
-
 // find returns the item at key, or nil. Under the write lock it first removes a
 // key that is dead, so that what comes next cannot revive it.
 func (r *request) find(key string) *item { return r.findIn(r.db, key) }
 
 func (r *request) findIn(d *db, key string) *item {
 	it := d.find(key, r.now)
-	if it == nil && r.cmd.locks() == write && d.keys.has(key) {
+	if it == nil && r.cmd.lock == write && d.keys.has(key) {
 		r.store.expire(d, key)
 	} else if it != nil && r.cmd.flags&silent == 0 {
 		it.touch(r.now)
@@ -773,25 +760,20 @@ func (r *request) text(key string) *string {
 
 // read returns the container at key, or an empty one that is not stored; it throws WRONGTYPE.
 func read[T any, P pointer[T]](r *request, key string) P {
-	p, _ := lookFor[T, P](r, key)
-	return p
-}
-
-func lookFor[T any, P pointer[T]](r *request, key string) (p P, stored bool) {
 	it := r.find(key)
 	if it == nil {
-		return new(T), false
+		return new(T)
 	}
 	p, ok := it.object.(P)
 	failIf(!ok, errWrongType)
-	return p, true
+	return p
 }
 
 // edit returns the container at key to be changed. When there is none it makes one, which changed will put
 // into the keyspace if it is no longer empty: a handler that throws before leaves no trace.
 func edit[T any, P pointer[T]](r *request, key string) P {
-	p, stored := lookFor[T, P](r, key)
-	r.edits = append(r.edits, edited{key, p, stored})
+	p := read[T, P](r, key)
+	r.edits = append(r.edits, edited{key, p})
 	return p
 }
 
@@ -827,16 +809,14 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 		return
 	}
 	gone := false
-	for i := range r.edits {
-		e := &r.edits[i]
+	for _, e := range r.edits {
 		switch {
 		case e.key != key:
 		case e.object.len() == 0 && goesWhenEmpty(e.object):
 			d.remove(key)
-			e.stored, gone = false, true
-		case !e.stored:
+			gone = true
+		case !d.keys.has(key):
 			r.put(d, key, item{object: e.object})
-			e.stored = true
 		}
 	}
 	r.store.changes += int64(n)
@@ -1238,7 +1218,6 @@ func cmdRandomKey(w *writer, r *request) {
 	w.null()
 }
 
-// cmdRename is RENAME and RENAMENX.
 func cmdRename(w *writer, r *request) {
 	from, to, onlyNew := r.next(), r.next(), r.cmd.name == "renamenx"
 	failIf(r.find(from) == nil, errNoKey)
@@ -1551,7 +1530,6 @@ func (r *request) set(key, text string, o *setOptions) (old *string, set bool) {
 	return old, true
 }
 
-// cmdSetEx is SETEX and PSETEX.
 func cmdSetEx(w *writer, r *request) {
 	key, o := r.next(), setOptions{word: r.cmd.name, n: r.next()}
 	r.set(key, r.next(), &o)
@@ -1584,7 +1562,6 @@ func cmdGetEx(w *writer, r *request) {
 	}
 }
 
-// cmdMSet is MSET and MSETNX.
 func cmdMSet(w *writer, r *request) {
 	list, onlyNew, free := r.pairs(), r.cmd.name == "msetnx", true
 	for i := 0; onlyNew && i < len(list); i += 2 {
@@ -1631,7 +1608,6 @@ func cmdSetRange(w *writer, r *request) {
 	w.int(it.length())
 }
 
-// cmdIncr is INCR, INCRBY, DECR and DECRBY.
 func cmdIncr(w *writer, r *request) {
 	key, by, n, down := r.next(), int64(1), int64(0), r.cmd.name[0] == 'd'
 	if r.more() {
@@ -1929,7 +1905,6 @@ func cmdPush(w *writer, r *request) {
 	r.changed(key, either(where == front, "lpush", "rpush"), len(elements))
 }
 
-// cmdPop is LPOP and RPOP.
 func cmdPop(w *writer, r *request) {
 	key, counts := r.next(), r.more()
 	failIf(r.left() > 1, errArity(r.cmd.name))
@@ -1983,7 +1958,6 @@ func filled[T any, P pointer[T]](r *request, keys []string) (key string, c P) {
 	return "", nil
 }
 
-// cmdMPop is LMPOP, ZMPOP, BLMPOP and BZMPOP.
 func cmdMPop[T any, P pointer[T]](w *writer, r *request) {
 	timeout := time.Duration(0)
 	if r.cmd.flags&blocking != 0 {
@@ -2003,7 +1977,6 @@ func cmdMPop[T any, P pointer[T]](w *writer, r *request) {
 	r.take(w, key, c, where, count, func() { w.array(2) })
 }
 
-// cmdBPop is BLPOP, BRPOP, BZPOPMIN and BZPOPMAX.
 func cmdBPop[T any, P pointer[T]](w *writer, r *request) {
 	keys, timeout := r.several(r.left()-1), r.timeout()
 	key, c := filled[T, P](r, keys)
@@ -2061,13 +2034,11 @@ func (r *request) block(w *writer, keys []string, timeout time.Duration, none fu
 	}
 }
 
-// cmdLMove is LMOVE and BLMOVE.
 func cmdLMove(w *writer, r *request) {
 	from, to := r.next(), r.next()
 	r.move(w, from, to, r.side(), r.side())
 }
 
-// cmdRPopLPush is RPOPLPUSH and BRPOPLPUSH.
 func cmdRPopLPush(w *writer, r *request) { r.move(w, r.next(), r.next(), back, front) }
 
 // move takes an element from one list and adds it to another; before a timeout it waits for one.
@@ -2249,7 +2220,6 @@ func remove[T any, P interface {
 	w.int(n)
 }
 
-// cmdHGetAll is HGETALL, HKEYS and HVALS.
 func cmdHGetAll(w *writer, r *request) {
 	h, names, values := read[hash](r, r.next()), r.cmd.name != "hvals", r.cmd.name != "hkeys"
 	if names && values {
@@ -2267,7 +2237,6 @@ func cmdHGetAll(w *writer, r *request) {
 	}
 }
 
-// cmdHIncr is HINCRBY and HINCRBYFLOAT.
 func cmdHIncr(w *writer, r *request) {
 	key, field, by, zero := r.next(), r.next(), r.next(), "0"
 	isFloat := r.cmd.name == "hincrbyfloat"
@@ -2513,7 +2482,6 @@ func (r *request) sortedOperands() []operand {
 	return r.operands(r.several(int(n)), true)
 }
 
-// cmdInterCard is SINTERCARD and ZINTERCARD.
 func cmdInterCard(w *writer, r *request) {
 	var keys []string
 	var operands []operand
@@ -2734,7 +2702,6 @@ func cmdZCount(w *writer, r *request) {
 	w.int(j - i)
 }
 
-// cmdZPop is ZPOPMIN and ZPOPMAX.
 func cmdZPop(w *writer, r *request) {
 	key := r.next()
 	count, counts := r.lastCount()
@@ -2881,7 +2848,6 @@ func toStreamBound(s string, seq uint64) (id streamID, exclusive bool) {
 	return toStreamID(s, seq), exclusive
 }
 
-// cmdXRange is XRANGE and XREVRANGE.
 func cmdXRange(w *writer, r *request) {
 	key, first, last, count := r.next(), r.next(), r.next(), int64(math.MaxInt64)
 	reverse := r.cmd.name == "xrevrange"
@@ -2966,7 +2932,6 @@ func cmdPubsubNumPat(w *writer, r *request) {
 // topics returns the kind of topics that a command is about, which is in its name.
 func (c *command) topics() int { return oneIf(c.name[0] == 'p') }
 
-// cmdSubscribe is SUBSCRIBE and PSUBSCRIBE.
 func cmdSubscribe(w *writer, r *request) {
 	for _, topic := range r.rest() {
 		r.setShared(func() {
@@ -3266,7 +3231,6 @@ func (l *slowlog) add(r *request, took int64) {
 	l.entries = l.entries[:min(len(l.entries), int(r.server.config.int("slowlog-max-len")))]
 }
 
-// cmdSlowlog is SLOWLOG GET, LEN and RESET.
 func cmdSlowlog(w *writer, r *request) {
 	count := 10
 	failIf(r.left() > 1, "ERR unknown subcommand or wrong number of arguments for '%s'. Try SLOWLOG HELP.", r.words[1])

@@ -672,7 +672,7 @@ var whileSubscribed = []string{"subscribe", "psubscribe", "unsubscribe", "punsub
 
 // run runs the command under the lock that its row names. Commands take the store's lock nowhere else.
 func (r *request) run(w *writer) {
-	switch r.cmd.locks() {
+	switch r.cmd.lock {
 	case write:
 		r.store.Lock()
 		defer r.store.Unlock()
