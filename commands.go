@@ -99,7 +99,6 @@ const (
 	ofType    = "[TYPE NORMAL|MASTER|REPLICA|PUBSUB]"
 	inBits    = " [start end [BYTE|BIT]]"
 	sorting   = "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC|DESC] [ALPHA]"
-	trimming  = "MAXLEN|MINID [=|~] threshold [LIMIT count]"
 )
 
 var table = []group{
@@ -266,17 +265,6 @@ var table = []group{
 		{"ZSCAN key cursor" + matching, "Goes through the members.", readonly, scan(scoresOf)},
 		{"ZSCORE key member", "Returns the score of a member.", fastRead, look(scoresAt, putScore)},
 	}},
-	{"stream", 't', []row{
-		{"XADD key [NOMKSTREAM] [" + trimming + "] *|id field value [field value ...]", "Adds an entry.",
-			fastGrow, cmdXAdd},
-		{"XDEL key id [id ...]", "Removes entries.", fastWrite, cmdXDel},
-		{"XLEN key", "Counts the entries.", fastRead, length[stream]},
-		{"XRANGE key start end" + takes, "Returns a range of entries.", readonly, cmdXRange},
-		{"XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
-			"Returns entries behind ids, or waits for some.", readonly | blocking | lockWrite, cmdXRead},
-		{"XREVRANGE key end start" + takes, "Returns a range of entries, downwards.", readonly, cmdXRange},
-		{"XTRIM key " + trimming, "Removes old entries.", write, cmdXTrim},
-	}},
 	{"pubsub", 0, []row{
 		{"PSUBSCRIBE|SUBSCRIBE channel [channel ...]", "Subscribes.", pubsub | session, cmdSubscribe},
 		{"PUBLISH channel message", "Sends a message to listeners.", pubsub | anytime | fast, cmdPublish},
@@ -350,7 +338,7 @@ type command struct {
 // in steps; and, when count is not 0, behind the word at count, as many as that word says.
 type keys struct {
 	first, last, step, count int
-	behind                   string // a word: XREAD has keys behind STREAMS, SORT one behind STORE
+	behind                   string // a word: SORT has one more behind STORE
 }
 
 // commands finds a command by its name, in lower and in upper case. Handlers
@@ -418,7 +406,7 @@ func (c *command) derive() {
 		case k.count > 0 || k.behind != "":
 		case optional && isKey && strings.HasSuffix(rest, "...]"):
 			k.last, k.step = -1, 1+strings.Count(rest, " ")
-		case term == "STREAMS" || first == "STORE":
+		case first == "STORE":
 			k.behind = first
 		case optional:
 		case term == "numkeys":
@@ -459,9 +447,11 @@ func (k keys) in(words []string) iter.Seq[string] {
 			rest = words[k.count+1:]
 			n, _ = parseInt(words[k.count])
 		} else if k.behind != "" {
-			i := slices.IndexFunc(words, func(s string) bool { return strings.EqualFold(s, k.behind) })
-			rest = words[i+1:]
-			n = either(i < 0, 0, either(k.first > 0, 1, int64(len(rest)/2)))
+			for i, word := range words {
+				if strings.EqualFold(word, k.behind) { // the last one counts
+					rest, n = words[i+1:], 1
+				}
+			}
 		}
 		if n > 0 && n <= int64(len(rest)) {
 			slices.Values(rest[:n])(yield)
@@ -548,7 +538,6 @@ const (
 	errNoKey      replyError = "ERR no such key"
 	errSameObject replyError = "ERR source and destination objects are the same"
 	errTooLong    replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
-	errStreamID   replyError = "ERR Invalid stream ID specified as stream command argument"
 	errNoDebug    replyError = "ERR DEBUG command not allowed. If the enable-debug-command option is set to " +
 		"\"local\", you can run it from a local connection, otherwise you need to set this option in the " +
 		"configuration file, and then restart the server."
@@ -810,9 +799,10 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 	}
 	gone := false
 	for _, e := range r.edits {
+		_, isString := e.object.(*buffer) // which may be empty
 		switch {
 		case e.key != key:
-		case e.object.len() == 0 && goesWhenEmpty(e.object):
+		case e.object.len() == 0 && !isString:
 			d.remove(key)
 			gone = true
 		case !d.keys.has(key):
@@ -2713,213 +2703,6 @@ func cmdZPop(w *writer, r *request) {
 		w.array(2 * count)
 	}
 	r.take(w, key, z, r.cmd.end(), count, func() { w.row(counts) })
-}
-
-// --- stream ------------------------------------------------------------------
-
-// toStreamID reads an id; what is left out behind the ms is seq.
-func toStreamID(s string, seq uint64) streamID {
-	id, ok := parseStreamID(s, seq)
-	failIf(!ok, errStreamID)
-	return id
-}
-
-// A trim is what XADD and XTRIM take from the beginning of a stream.
-type trim struct {
-	by    string // MAXLEN, MINID or nothing
-	size  int64  // that is left
-	from  streamID
-	limit int64 // entries that are taken at most, in whole nodes; -1 when it is to be exact
-}
-
-// trim reads options up to something else, which must be the id of XADD.
-func (r *request) trim() (t trim, noCreate bool) {
-	limit, xadd, stop := int64(-1), r.cmd.name == "xadd", false
-	for t.limit = -1; r.more() && !stop; {
-		switch word := r.option(); {
-		case word == "MAXLEN" || word == "MINID":
-			failIf(t.by != "", "ERR syntax error, MAXLEN and MINID options at the same time are not compatible")
-			s := r.next()
-			if t.by = word; (s == "~" || s == "=") && r.more() {
-				t.limit, s = either[int64](s == "~", 100*r.server.config.int("stream-node-max-entries"), -1), r.next()
-			}
-			if word == "MINID" {
-				t.from = toStreamID(s, 0)
-			} else {
-				t.size = toInt(s)
-				failIf(t.size < 0, "ERR The MAXLEN argument must be >= 0.")
-			}
-		case word == "LIMIT":
-			limit = r.int()
-			failIf(limit < 0, "ERR The LIMIT argument must be >= 0.")
-		case xadd && word == "NOMKSTREAM":
-			noCreate = true
-		default:
-			failIf(!xadd, errSyntax)
-			r.pos, stop = r.pos-1, true
-		}
-	}
-	failIf(limit > 0 && t.by == "", "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy")
-	failIf(!xadd && t.by == "", "ERR syntax error, XTRIM must be called with a trimming strategy")
-	failIf(limit >= 0 && t.limit < 0, "ERR syntax error, LIMIT cannot be used without the special ~ option")
-	if limit >= 0 {
-		t.limit = either(limit == 0, math.MaxInt64, limit)
-	}
-	return t, noCreate
-}
-
-// apply takes entries away, and returns how many.
-func (t trim) apply(r *request, s *stream) int {
-	n := either(t.by == "MAXLEN", max(0, s.n-int(min(t.size, math.MaxInt32))), 0)
-	if t.by == "MINID" {
-		n = s.rank(t.from.border(false))
-	}
-	if node := int(r.server.config.int("stream-node-max-entries")); t.limit >= 0 && node > 0 {
-		n = int(min(int64(n), t.limit))
-		n = max(0, n-(s.added-s.n+n)%node) // Redis lets go of whole nodes
-	}
-	s.cut(0, 0, n)
-	return n
-}
-
-func cmdXAdd(w *writer, r *request) {
-	key := r.next()
-	t, noCreate := r.trim()
-	text, id := r.next(), streamID{ms: uint64(r.now)}
-	ms, auto := strings.CutSuffix(text, "-*")
-	if text != "*" {
-		id = toStreamID(ms, 0)
-		failIf(auto && strings.Contains(ms, "-"), errStreamID)
-		failIf(!auto && id == streamID{}, "ERR The ID specified in XADD must be greater than 0-0")
-	}
-	failIf(!r.more(), errArity("xadd"))
-	list := slices.Clone(r.pairs())
-	if noCreate && r.find(key) == nil {
-		w.null()
-		return
-	}
-	s := edit[stream](r, key)
-	failIf(s.last == lastStreamID, "ERR The stream has exhausted the last possible ID, unable to add more items")
-	if text == "*" && id.ms <= s.last.ms || auto && id.ms == s.last.ms && s.last.seq < math.MaxUint64 {
-		id = s.last.next()
-	}
-	failIf(id.compare(s.last) <= 0, "ERR The ID specified in XADD is equal or smaller than the target stream top item")
-	s.add(id, list)
-	r.changed(key, "xadd", 1)
-	if t.apply(r, s) > 0 {
-		r.notify(r.db, key, "xtrim")
-	}
-	w.bulk(id.String())
-}
-
-func cmdXTrim(w *writer, r *request) {
-	key := r.next()
-	t, _ := r.trim()
-	n := t.apply(r, edit[stream](r, key))
-	r.changed(key, "xtrim", n)
-	w.int(n)
-}
-
-func cmdXDel(w *writer, r *request) {
-	key, ids, n := r.next(), []streamID(nil), 0
-	for _, arg := range r.rest() {
-		ids = append(ids, toStreamID(arg, 0))
-	}
-	s := edit[stream](r, key)
-	for _, id := range ids {
-		i, j := s.rank(id.border(false)), s.rank(id.border(true))
-		k, at := s.place(i)
-		s.cut(k, at, j-i)
-		n += j - i
-	}
-	r.changed(key, "xdel", n)
-	w.int(n)
-}
-
-// toStreamBound reads an end of a range: an id, exclusive behind a (, or - or + for the least and the largest.
-func toStreamBound(s string, seq uint64) (id streamID, exclusive bool) {
-	switch s {
-	case "-":
-		return streamID{}, false
-	case "+":
-		return lastStreamID, false
-	}
-	s, exclusive = strings.CutPrefix(s, "(")
-	return toStreamID(s, seq), exclusive
-}
-
-func cmdXRange(w *writer, r *request) {
-	key, first, last, count := r.next(), r.next(), r.next(), int64(math.MaxInt64)
-	reverse := r.cmd.name == "xrevrange"
-	if reverse {
-		first, last = last, first
-	}
-	start, after := toStreamBound(first, 0)
-	failIf(after && start == lastStreamID, "ERR invalid start ID for the interval")
-	stop, before := toStreamBound(last, math.MaxUint64)
-	failIf(before && stop == streamID{}, "ERR invalid end ID for the interval")
-	r.options("COUNT", &count)
-	s := read[stream](r, key)
-	i := s.rank(start.border(after))
-	if j := max(i, s.rank(stop.border(!before))); count <= 0 && s.added > 0 {
-		w.nullArray()
-	} else {
-		w.entries(s, i, j, count, reverse)
-	}
-}
-
-// entries writes at most count entries of a stream, between the places i and j.
-func (w *writer) entries(s *stream, i, j int, count int64, reverse bool) {
-	n := int(min(count, int64(j-i)))
-	i = either(reverse, j-n, i)
-	w.array(n)
-	for _, e := range s.span(i, i+n, reverse) {
-		w.array(2)
-		w.bulk(e.id.String())
-		w.bulks(e.fields)
-	}
-}
-
-func cmdXRead(w *writer, r *request) {
-	count, timeout, keys, ids := int64(0), time.Duration(-1), []string(nil), []string(nil)
-	r.options("COUNT", &count, "BLOCK", func() { timeout = toMillis(r.next()) }, "STREAMS", func() {
-		list := r.rest()
-		failIf(len(list)%2 != 0, "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be "+
-			"specified.")
-		keys, ids = list[:len(list)/2], list[len(list)/2:]
-	})
-	failIf(keys == nil, errSyntax)
-	if r.ready != "" && r.find(r.ready).typeName() != "stream" {
-		return // it goes on waiting
-	}
-	found, n := *w, 0
-	found.buf = nil
-	if count <= 0 { // who waited is not flooded
-		count = either[int64](r.ready == "", math.MaxInt64, 1000)
-	}
-	for at, key := range keys {
-		s := read[stream](r, key)
-		if ids[at] == "$" {
-			ids[at] = s.last.String() // also when it is run again
-		}
-		failIf(ids[at] == ">", "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "+
-			"<consumer> option.")
-		if i := s.rank(toStreamID(ids[at], 0).border(true)); i < s.n {
-			n++
-			found.tablePart()
-			found.bulk(key)
-			found.entries(s, i, s.n, count, false)
-		}
-	}
-	switch {
-	case n > 0:
-		w.table(n)
-		w.buf = append(w.buf, found.buf...)
-	case timeout >= 0:
-		r.block(w, keys, timeout, (*writer).nullArray)
-	default:
-		w.nullArray()
-	}
 }
 
 // --- pub/sub -----------------------------------------------------------------

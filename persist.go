@@ -46,7 +46,6 @@ type record struct {
 	Kind     string   // what TYPE says
 	Deadline int64    // Unix ms, 0 for never
 	Items    []string // what item.elements gives, one behind the other
-	Last     string   // the last id of a stream
 }
 
 // snapshot calls emit for every key. The keyspace is locked for reading
@@ -72,9 +71,6 @@ func (s *store) snapshot(emit func(record) error) (changes int64, err error) {
 // record emits the value of one key, cut where it is large.
 func (it *item) record(rec record, emit func(record) error) error {
 	rec.Kind = it.typeName()
-	if s, ok := it.object.(*stream); ok {
-		rec.Last = s.last.String()
-	}
 	size := 0 // bytes
 	for parts := range it.elements() {
 		if len(rec.Items) >= pieceItems || size >= pieceBytes {
@@ -115,8 +111,6 @@ func (s *store) restore(rec record) error {
 			b := it.buffer()
 			b.b = append(b.b, text...)
 		}
-	case "stream":
-		return grown[stream](it).restore(rec, wrong)
 	case "list", "hash", "set", "zset":
 		for parts := range slices.Chunk(rec.Items, unit) {
 			switch rec.Kind {
@@ -137,24 +131,6 @@ func (s *store) restore(rec record) error {
 	default:
 		return wrong
 	}
-	return nil
-}
-
-func (s *stream) restore(rec record, wrong error) error {
-	last, ok := parseStreamID(rec.Last, 0)
-	for items := rec.Items; len(items) > 0 && ok; {
-		if len(items) < 2 {
-			return wrong
-		}
-		id, ok := parseStreamID(items[0], 0)
-		n, ok2 := parseInt(items[1])
-		if !ok || !ok2 || n < 0 || n > int64(len(items)-2) {
-			return wrong
-		}
-		s.add(id, items[2:2+n])
-		items = items[2+n:]
-	}
-	s.last = last
 	return nil
 }
 

@@ -342,13 +342,11 @@ func (w *writer) done(counts bool, n int) {
 }
 
 // These begin a message of n parts: a map (of n keys, each followed by its value), a set, what is not the reply
-// to a command, rows, which are nested in RESP3 and flat in RESP2 when they are pairs, and the parts of a table,
-// which are flat in RESP3 and nested in RESP2.
+// to a command, and rows, which are nested in RESP3 and flat in RESP2 when they are pairs.
 func (w *writer) mapOf(n int)           { w.begin('%', n, 2*n) }
 func (w *writer) set(n int)             { w.begin('~', n, n) }
 func (w *writer) push(n int)            { w.begin('>', n, n) }
 func (w *writer) rows(n int, pair bool) { w.begin('*', n, n*(1+oneIf(pair))) }
-func (w *writer) table(n int)           { w.begin('%', n, n) }
 
 // begin begins n parts of a type of RESP3, or the flat array that RESP2 has for it.
 func (w *writer) begin(kind byte, n, flat int) {
@@ -361,12 +359,6 @@ func (w *writer) begin(kind byte, n, flat int) {
 
 func (w *writer) row(pair bool) {
 	if pair && w.resp3 {
-		w.array(2)
-	}
-}
-
-func (w *writer) tablePart() {
-	if !w.resp3 {
 		w.array(2)
 	}
 }

@@ -206,8 +206,7 @@ func (d *dict[V]) scan(cursor uint64, count int, visit func(key string, v *V)) u
 // --- chunked: elements in an order -------------------------------------------
 
 // A chunked keeps elements in order, cut into chunks: any place is found by adding up their lengths, and
-// adding or removing an element moves no more than part of one. It is a list, and the order of sorted sets and
-// streams.
+// adding or removing an element moves no more than part of one. It is a list, and the order of sorted sets.
 type chunked[E any] struct {
 	chunks [][]E // none is empty
 	n      int
@@ -360,7 +359,7 @@ func (s *chunked[E]) span(i, j int, reverse bool) iter.Seq2[int, E] {
 
 func (s *chunked[E]) clone() container { return &chunked[E]{clonePages(s.chunks), s.n} }
 
-// --- sorted sets and streams --------------------------------------------------
+// --- sorted sets -------------------------------------------------------------
 
 // A zset is a sorted set: the score of each member, and the members by score, those of one score by bytes.
 // Finding is a binary search. A skip list does the same with more code and a pointer to follow at each step.
@@ -420,64 +419,6 @@ func (z *zset) cut(i, j int, reverse bool) (entries []scored) {
 
 func (z *zset) clone() container {
 	return &zset{*z.scores.clone().(*dict[float64]), *z.order.clone().(*chunked[scored])}
-}
-
-// A stream is a row of entries, whose ids only grow. The last id stays when its entry goes.
-type stream struct {
-	chunked[streamEntry]
-	last  streamID
-	added int // entries that there ever were
-}
-
-type streamEntry struct {
-	id     streamID
-	fields []string // field, value, field, value
-}
-
-// A streamID is mostly the Unix time in ms at which the entry came, and its number within that.
-type streamID struct{ ms, seq uint64 }
-
-var lastStreamID = streamID{math.MaxUint64, math.MaxUint64}
-
-func (s *stream) clone() container {
-	return &stream{*s.chunked.clone().(*chunked[streamEntry]), s.last, s.added}
-}
-
-// add adds an entry, whose id is greater than all before.
-func (s *stream) add(id streamID, fields []string) {
-	s.push(back, streamEntry{id, fields})
-	s.last, s.added = id, s.added+1
-}
-
-func (id streamID) String() string {
-	return strconv.FormatUint(id.ms, 10) + "-" + strconv.FormatUint(id.seq, 10)
-}
-
-func (id streamID) compare(other streamID) int {
-	return cmp.Or(cmp.Compare(id.ms, other.ms), cmp.Compare(id.seq, other.seq))
-}
-
-func (id streamID) next() streamID {
-	if id.seq++; id.seq == 0 {
-		id.ms++
-	}
-	return id
-}
-
-// parseStreamID reads ms-seq, or ms alone.
-func parseStreamID(s string, seq uint64) (id streamID, ok bool) {
-	ms, rest, both := strings.Cut(s, "-")
-	var err, err2 error
-	id.ms, err = strconv.ParseUint(ms, 10, 64)
-	if id.seq = seq; both {
-		id.seq, err2 = strconv.ParseUint(rest, 10, 64)
-	}
-	return id, err == nil && err2 == nil
-}
-
-// border returns the border before the entry with this id, or behind it.
-func (id streamID) border(behind bool) border[streamEntry] {
-	return func(e *streamEntry) bool { return e.id.compare(id) < oneIf(behind) }
 }
 
 // --- set algebra -------------------------------------------------------------
@@ -627,8 +568,6 @@ func (it *item) kind() (name, encoding string) {
 		return "set", "hashtable"
 	case *zset:
 		return "zset", either(small, "listpack", "skiplist")
-	case *stream:
-		return "stream", "stream"
 	}
 	if _, isInt := parseInt(it.text); isInt && it.object == nil {
 		return "string", "int"
@@ -722,12 +661,6 @@ func (it *item) elements() iter.Seq[[]string] {
 					return
 				}
 			}
-		case *stream:
-			for _, e := range o.span(0, o.n, false) {
-				if !yield(append([]string{e.id.String(), strconv.Itoa(len(e.fields))}, e.fields...)) {
-					return
-				}
-			}
 		default:
 			for i := 0; i == 0 || i < it.length(); i += pieceBytes {
 				if !yield([]string{it.slice(i, min(i+pieceBytes, it.length()))}) {
@@ -751,13 +684,6 @@ func (it *item) size() int {
 		}
 	}
 	return bytes
-}
-
-// goesWhenEmpty tells whether a key goes when its container is empty, as all do but strings and streams.
-func goesWhenEmpty(c container) bool {
-	_, isString := c.(*buffer)
-	_, isStream := c.(*stream)
-	return !isString && !isStream
 }
 
 // A db is one of the 16 keyspaces.
