@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -36,6 +35,14 @@ type row struct {
 
 // A handler writes one reply to w, whatever happens.
 type handler func(w *writer, r *request)
+
+// ok makes the handler of a command that answers OK when it is done.
+func ok(do func(r *request)) handler {
+	return func(w *writer, r *request) {
+		do(r)
+		w.ok()
+	}
+}
 
 type group struct {
 	name  string
@@ -67,6 +74,7 @@ const (
 	lockWrite // runs under the write lock, though it is no write command
 	lockRead  // runs under the read lock, though it is not readonly
 	unqueued  // runs at once even after MULTI
+	besides   // runs while subscribed in RESP2, which cannot tell messages from replies
 	debugging // only who may use DEBUG
 	silent    // does not count as access to a key
 
@@ -81,6 +89,7 @@ const (
 	bracket   = session | fast | allowBusy
 	greeting  = bracket | noAuth
 	waits     = noscript | blocking
+	listens   = pubsub | session | besides
 )
 
 var flagNames = []string{"write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading",
@@ -104,41 +113,39 @@ const (
 var table = []group{
 	{"bitmap", '$', []row{
 		{"BITCOUNT key" + inBits, "Counts the bits that are 1.", readonly, cmdBitCount},
-		{"BITFIELD key [GET encoding offset|[OVERFLOW WRAP|SAT|FAIL] SET encoding offset value|" +
-			"INCRBY encoding offset increment [...]]", "Treats a string as integers.", grow, cmdBitField},
-		{"BITFIELD_RO key [GET encoding offset [GET encoding offset ...]]", "Reads them.", fastRead, cmdBitField},
+		{"BITFIELD key [GET encoding offset] [[OVERFLOW WRAP|SAT|FAIL] SET|INCRBY encoding offset n] [...]",
+			"Treats a string as integers.", grow, cmdBitField},
+		{"BITFIELD_RO key [GET encoding offset [GET encoding offset ...]]", "Reads.", fastRead, cmdBitField},
 		{"BITOP AND|OR|XOR|NOT destkey key [key ...]", "Combines strings bit by bit.", grow, cmdBitOp},
-		{"BITPOS key bit [start [end [BYTE|BIT]]]", "Finds the first bit that is 0 or 1.", readonly, cmdBitPos},
+		{"BITPOS key bit [start [end [BYTE|BIT]]]", "Finds the first bit of a kind.", readonly, cmdBitPos},
 		{"GETBIT key offset", "Returns a bit of a string.", fastRead, cmdGetBit},
 		{"SETBIT key offset value", "Sets a bit of a string, and returns the old one.", grow, cmdSetBit},
 	}},
 	{"connection", 0, []row{
-		{"AUTH [username] password", "Gives the password.", greeting, cmdAuth},
-		{"CLIENT CACHING YES|NO", "Says whether to track the next command.", session, cmdClientCaching},
+		{"AUTH [username] password", "Gives the password.", greeting, ok(cmdAuth)},
+		{"CLIENT CACHING YES|NO", "Says whether to track the next command.", session, ok(cmdClientCaching)},
 		{"CLIENT GETNAME", "Returns the name of the connection.", session, cmdClientGetName},
 		{"CLIENT GETREDIR", "Returns where invalidations go.", session, cmdClientGetRedir},
 		{"CLIENT ID", "Returns the number of the connection.", session, cmdClientID},
 		{"CLIENT INFO", "Describes the connection.", session, cmdClientInfo},
-		{"CLIENT KILL ip:port|[ID client-id]|" + ofType + "|[USER username]|[ADDR ip:port]|" +
-			"[LADDR ip:port]|[SKIPME YES|NO] [...]", "Disconnects clients.", control, cmdClientKill},
-		{"CLIENT LIST " + ofType + " [ID client-id [client-id ...]]", "Describes clients.", control, cmdClientList},
-		{"CLIENT NO-EVICT ON|OFF", "Accepts what has no effect here.", control, cmdClientNoEvict},
-		{"CLIENT PAUSE timeout [WRITE|ALL]", "Lets clients wait so many milliseconds.", control, cmdClientPause},
+		{"CLIENT KILL ip:port|ID|TYPE|USER|ADDR|LADDR|SKIPME [...]", "Disconnects.", control, cmdClientKill},
+		{"CLIENT LIST " + ofType + " [ID client-id [client-id ...]]", "Lists them.", control, cmdClientList},
+		{"CLIENT NO-EVICT ON|OFF", "Accepts what has no effect here.", control, ok(cmdClientNoEvict)},
+		{"CLIENT PAUSE timeout [WRITE|ALL]", "Stops them for so many ms.", control, ok(cmdClientPause)},
 		{"CLIENT REPLY ON|OFF|SKIP", "Switches replies off and on.", session, cmdClientReply},
-		{"CLIENT SETINFO lib-name|lib-ver value", "Names a library (Redis 7.2).", session, cmdClientSetInfo},
-		{"CLIENT SETNAME connection-name", "Gives the connection a name.", session, cmdClientSetName},
+		{"CLIENT SETINFO lib-name|lib-ver value", "Names a library (7.2).", session, ok(cmdClientSetInfo)},
+		{"CLIENT SETNAME connection-name", "Gives the connection a name.", session, ok(cmdClientSetName)},
 		{"CLIENT TRACKING ON|OFF [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] " +
-			"[OPTOUT] [NOLOOP]", "Tells a client what changes of what it read.", session, cmdClientTracking},
+			"[OPTOUT] [NOLOOP]", "Tells what changes of what it read.", session, ok(cmdClientTracking)},
 		{"CLIENT TRACKINGINFO", "Describes that.", session, cmdClientTrackingInfo},
 		{"CLIENT UNBLOCK client-id [TIMEOUT|ERROR]", "Ends a wait.", control | lockWrite, cmdClientUnblock},
-		{"CLIENT UNPAUSE", "Ends the wait of all clients.", control, cmdClientUnpause},
+		{"CLIENT UNPAUSE", "Ends the wait of all clients.", control, ok(cmdClientUnpause)},
 		{"ECHO message", "Returns the message.", anytime | fast, cmdEcho},
-		{"HELLO [protover [AUTH username password] [SETNAME clientname]]", "Chooses RESP 2 or 3.",
-			greeting, cmdHello},
-		{"PING [message]", "Answers PONG, or the message.", fast, cmdPing},
-		{"QUIT [...]", "Closes the connection.", greeting | unqueued, cmdQuit},
-		{"RESET", "Makes the connection as good as new.", greeting | unqueued | lockWrite, cmdReset},
-		{"SELECT index", "Changes the database.", anytime | fast, cmdSelect},
+		{"HELLO [protover [AUTH username password] [SETNAME clientname]]", "Sets RESP.", greeting, cmdHello},
+		{"PING [message]", "Answers PONG, or the message.", fast | besides, cmdPing},
+		{"QUIT [...]", "Closes the connection.", greeting | unqueued | besides, ok(cmdQuit)},
+		{"RESET", "Makes it as good as new.", greeting | unqueued | lockWrite | besides, cmdReset},
+		{"SELECT index", "Changes the database.", anytime | fast, ok(cmdSelect)},
 	}},
 	{"generic", 'g', []row{
 		{"COPY source destination [DB destination-db] [REPLACE]", "Copies a key.", grow, cmdCopy},
@@ -148,21 +155,20 @@ var table = []group{
 		{"KEYS pattern", "Returns the keys that match a pattern.", readonly, cmdScan},
 		{"MOVE key db", "Moves a key to another database.", fastWrite, cmdMove},
 		{"OBJECT ENCODING key", "Tells how a value is kept.", readonly | silent, cmdObject},
-		{"OBJECT FREQ key", "Says that this is not counted.", readonly, cmdObject},
-		{"OBJECT IDLETIME key", "Tells for how many seconds a key was left alone.", readonly | silent, cmdObject},
+		{"OBJECT IDLETIME key", "Returns the seconds since its last use.", readonly | silent, cmdObject},
 		{"OBJECT REFCOUNT key", "Returns 1.", readonly, cmdObject},
 		{"PERSIST key", "Removes the deadline of a key.", fastWrite, cmdPersist},
 		{"RANDOMKEY", "Returns a random key.", readonly | lockWrite, cmdRandomKey},
 		{"RENAME key newkey", "Renames a key.", write, cmdRename},
 		{"RENAMENX key newkey", "Renames a key if the new name is free.", fastWrite, cmdRename},
 		{"SCAN cursor" + matching + " [TYPE type]", "Goes through the keys.", readonly, cmdScan},
-		{"SORT " + sorting + " [STORE destination]", "Sorts elements.", grow, cmdSort},
+		{"SORT " + sorting + " [STORE destination]", "Sorts elements.", grow | movable, cmdSort},
 		{"SORT_RO " + sorting, "Sorts elements.", readonly | movable, cmdSort},
 		{"TOUCH key [key ...]", "Counts them, and makes them as good as read.", fastRead, cmdExists},
 		{"TTL|PTTL|EXPIRETIME|PEXPIRETIME key", "Returns when a key will expire.", fastRead | silent, cmdTTL},
 		{"TYPE key", "Returns the type of the value of a key.", fastRead | silent, cmdType},
 		{"UNLINK key [key ...]", "Deletes keys.", fastWrite, cmdDel},
-		{"WAIT numreplicas timeout", "Waits for replicas, which there are not.", noscript | lockWrite, cmdWait},
+		{"WAIT numreplicas timeout", "Waits for replicas: none are.", noscript | lockWrite, cmdWait},
 	}},
 	{"string", '$', []row{
 		{"APPEND key value", "Appends to the string at a key.", fastGrow, cmdAppend},
@@ -173,35 +179,33 @@ var table = []group{
 		{"GETRANGE|SUBSTR key start end", "Returns a part of the string at a key.", readonly, cmdGetRange},
 		{"GETSET key value", "Sets a key to a string and returns the old one.", fastGrow, cmdGetSet},
 		{"INCR|DECR key", "Adds 1 to an integer, or takes it away.", fastGrow, cmdIncr},
-		{"INCRBYFLOAT key increment", "Adds to the number at a key.", fastGrow, cmdIncrByFloat},
+		{"INCRBYFLOAT key increment", "Adds to the number at a key.", fastGrow, cmdIncr},
 		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Compares strings.", readonly, cmdLCS},
 		{"MGET key [key ...]", "Returns the strings at several keys.", fastRead, cmdMGet},
 		{"MSET|MSETNX key value [key value ...]", "Sets several keys, or all if none exists.", grow, cmdMSet},
-		{"PSETEX|SETEX key time value", "Sets a key and its time to live.", grow, cmdSetEx},
+		{"PSETEX|SETEX key time value", "Sets a key and its time to live.", grow, ok(cmdSetEx)},
 		{"SET key value [NX|XX] [GET] [" + lifetimes + "|KEEPTTL]", "Sets a key to a string.", grow, cmdSet},
 		{"SETNX key value", "Sets a key if it does not exist.", fastGrow, cmdSetNX},
 		{"SETRANGE key offset value", "Overwrites a part of the string at a key.", grow, cmdSetRange},
 		{"STRLEN key", "Returns the length of the string at a key.", fastRead, cmdStrLen},
 	}},
 	{"list", 'l', []row{
-		{"BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout", "LMOVE, or waits.",
-			grow | waits, cmdLMove},
-		{"BLMPOP timeout" + ofKeys + " LEFT|RIGHT" + takes, "LMPOP, or waits.",
-			write | blocking, cmdMPop[list]},
-		{"BLPOP|BRPOP key [key ...] timeout", "LPOP or RPOP, or waits.", write | waits, cmdBPop[list]},
-		{"BRPOPLPUSH source destination timeout", "RPOPLPUSH, or waits.", grow | waits, cmdRPopLPush},
+		{"BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout", "LMOVE, waits.", grow | waits, cmdLMove},
+		{"BLMPOP timeout" + ofKeys + " LEFT|RIGHT" + takes, "LMPOP, waits.", write | blocking, mpop[list]},
+		{"BLPOP|BRPOP key [key ...] timeout", "LPOP or RPOP, waits.", write | waits, bpop[list]},
+		{"BRPOPLPUSH source destination timeout", "RPOPLPUSH, waits.", grow | waits, cmdRPopLPush},
 		{"LINDEX key index", "Returns an element by its index.", readonly, cmdLIndex},
 		{"LINSERT key BEFORE|AFTER pivot element", "Inserts an element beside another.", grow, cmdLInsert},
 		{"LLEN key", "Returns the length of a list.", fastRead, length[list]},
 		{"LMOVE source destination LEFT|RIGHT LEFT|RIGHT", "Moves an element.", grow, cmdLMove},
-		{"LMPOP" + ofKeys + " LEFT|RIGHT" + takes, "Takes from the first list.", write, cmdMPop[list]},
+		{"LMPOP" + ofKeys + " LEFT|RIGHT" + takes, "Takes from the first list.", write, mpop[list]},
 		{"LPOP|RPOP key [count]", "Takes elements from one end.", fastWrite, cmdPop},
 		{"LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]", "Finds places.", readonly, cmdLPos},
 		{"LPUSH|RPUSH|LPUSHX|RPUSHX key element [element ...]", "Adds elements.", fastGrow, cmdPush},
 		{"LRANGE key start stop", "Returns a range of a list.", readonly, cmdLRange},
 		{"LREM key count element", "Removes elements equal to one from a list.", write, cmdLRem},
-		{"LSET key index element", "Replaces an element by its index.", grow, cmdLSet},
-		{"LTRIM key start stop", "Keeps only a range of a list.", write, cmdLTrim},
+		{"LSET key index element", "Replaces an element by its index.", grow, ok(cmdLSet)},
+		{"LTRIM key start stop", "Keeps only a range of a list.", write, ok(cmdLTrim)},
 		{"RPOPLPUSH source destination", "Moves the last element to the head of a list.", grow, cmdRPopLPush},
 	}},
 	{"hash", 'h', []row{
@@ -212,7 +216,7 @@ var table = []group{
 		{"HINCRBY key field increment", "Adds to the integer in a field.", fastGrow, cmdHIncr},
 		{"HINCRBYFLOAT key field increment", "Adds to the number in a field.", fastGrow, cmdHIncr},
 		{"HLEN key", "Counts the fields.", fastRead, length[hash]},
-		{"HMGET key field [field ...]", "Returns values of fields.", fastRead, look(read[hash], (*writer).maybe)},
+		{"HMGET key field [field ...]", "Returns values.", fastRead, look(read[hash], (*writer).maybe)},
 		{"HRANDFIELD key [count [WITHVALUES]]", "Returns random fields.", readonly, random(fieldsOf)},
 		{"HSCAN key cursor" + matching, "Goes through the fields.", readonly, scan(fieldsOf)},
 		{"HSET|HMSET key field value [field value ...]", "Sets fields.", fastGrow, cmdHSet},
@@ -235,10 +239,9 @@ var table = []group{
 		{"SSCAN key cursor" + matching, "Goes through the members.", readonly, scan(membersOf)},
 	}},
 	{"sorted-set", 'z', []row{
-		{"BZMPOP timeout" + ofKeys + " MIN|MAX" + takes, "ZMPOP, or waits.", write | blocking, cmdMPop[zset]},
-		{"BZPOPMAX|BZPOPMIN key [key ...] timeout", "ZPOPMAX that waits.", fastWrite | waits, cmdBPop[zset]},
-		{"ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]", "Sets scores.",
-			fastGrow, cmdZAdd},
+		{"BZMPOP timeout" + ofKeys + " MIN|MAX" + takes, "ZMPOP, waits.", write | blocking, mpop[zset]},
+		{"BZPOPMAX|BZPOPMIN key [key ...] timeout", "ZPOPMAX, waits.", fastWrite | waits, bpop[zset]},
+		{"ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]", "Adds.", fastGrow, cmdZAdd},
 		{"ZCARD key", "Counts the members.", fastRead, length[zset]},
 		{"ZCOUNT|ZLEXCOUNT key min max", "Counts a range by score or name.", fastRead, cmdZCount},
 		{"ZDIFF" + ofKeys + withScore, "Subtracts from the first.", readonly, cmdScoreAlgebra},
@@ -247,7 +250,7 @@ var table = []group{
 		{"ZINTER|ZUNION" + ofKeys + weights + withScore, "Combines sorted sets.", readonly, cmdScoreAlgebra},
 		{"ZINTERCARD" + ofKeys + " [LIMIT limit]", "Counts what ZINTER returns.", readonly, cmdInterCard},
 		{"ZINTERSTORE|ZUNIONSTORE destination" + ofKeys + weights, "Stores that.", grow, cmdScoreAlgebra},
-		{"ZMPOP" + ofKeys + " MIN|MAX" + takes, "Takes from the first set.", write, cmdMPop[zset]},
+		{"ZMPOP" + ofKeys + " MIN|MAX" + takes, "Takes from the first set.", write, mpop[zset]},
 		{"ZMSCORE key member [member ...]", "Returns scores of members.", fastRead, look(scoresAt, putScore)},
 		{"ZPOPMAX|ZPOPMIN key [count]", "Takes members from one end.", fastWrite, cmdZPop},
 		{"ZRANDMEMBER key [count [WITHSCORES]]", "Returns random members.", readonly, random(scoresOf)},
@@ -266,19 +269,19 @@ var table = []group{
 		{"ZSCORE key member", "Returns the score of a member.", fastRead, look(scoresAt, putScore)},
 	}},
 	{"pubsub", 0, []row{
-		{"PSUBSCRIBE|SUBSCRIBE channel [channel ...]", "Subscribes.", pubsub | session, cmdSubscribe},
+		{"PSUBSCRIBE|SUBSCRIBE channel [channel ...]", "Subscribes.", listens, cmdSubscribe},
 		{"PUBLISH channel message", "Sends a message to listeners.", pubsub | anytime | fast, cmdPublish},
 		{"PUBSUB CHANNELS [pattern]", "Names channels with listeners.", pubsub | anytime, cmdPubsubChannels},
 		{"PUBSUB NUMPAT", "Counts the patterns that are listened to.", pubsub | anytime, cmdPubsubNumPat},
 		{"PUBSUB NUMSUB [channel [channel ...]]", "Counts the listeners.", pubsub | anytime, cmdPubsubNumSub},
-		{"PUNSUBSCRIBE|UNSUBSCRIBE [channel [channel ...]]", "Ends that.", pubsub | session, cmdUnsubscribe},
+		{"PUNSUBSCRIBE|UNSUBSCRIBE [channel [channel ...]]", "Ends that.", listens, cmdUnsubscribe},
 	}},
 	{"transactions", 0, []row{
-		{"DISCARD", "Forgets the queue.", bracket | unqueued | lockWrite, cmdDiscard},
+		{"DISCARD", "Forgets the queue.", bracket | unqueued | lockWrite, ok(cmdDiscard)},
 		{"EXEC", "Runs what was queued.", session | skipSlowlog | unqueued | lockWrite, cmdExec},
-		{"MULTI", "Begins a transaction.", bracket | unqueued, cmdMulti},
-		{"UNWATCH", "Watches nothing any more.", bracket | lockWrite, cmdUnwatch},
-		{"WATCH key [key ...]", "Makes EXEC fail if one changes.", bracket | unqueued | lockWrite, cmdWatch},
+		{"MULTI", "Begins a transaction.", bracket | unqueued, ok(cmdMulti)},
+		{"UNWATCH", "Watches nothing any more.", bracket | lockWrite, ok(cmdUnwatch)},
+		{"WATCH key [key ...]", "EXEC fails if one changes.", bracket | unqueued | lockWrite, ok(cmdWatch)},
 	}},
 	{"server", 0, []row{
 		{"ACL WHOAMI", "Returns the name of the user.", session, cmdACLWhoami},
@@ -289,31 +292,29 @@ var table = []group{
 		{"COMMAND DOCS [command-name [command-name ...]]", "Documents commands.", anytime, cmdCommandDocs},
 		{"COMMAND GETKEYS command arg [arg ...]", "Finds the keys in a command.", anytime, cmdCommandGetKeys},
 		{"COMMAND INFO [command-name [command-name ...]]", "Describes commands.", anytime, cmdCommandInfo},
-		{"COMMAND LIST [FILTERBY MODULE module-name|ACLCAT category|PATTERN pattern]", "Names commands.",
-			anytime, cmdCommandList},
+		{"COMMAND LIST [FILTERBY MODULE|ACLCAT|PATTERN name]", "Names commands.", anytime, cmdCommandList},
 		{"CONFIG GET parameter [parameter ...]", "Returns settings.", control, cmdConfigGet},
-		{"CONFIG RESETSTAT", "Sets the counters of INFO to 0.", control, cmdConfigResetStat},
+		{"CONFIG RESETSTAT", "Sets the counters of INFO to 0.", control, ok(cmdConfigResetStat)},
 		{"CONFIG REWRITE", "Says that there is no file to write.", control, cmdConfigRewrite},
-		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.", control, cmdConfigSet},
+		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.", control, ok(cmdConfigSet)},
 		{"DBSIZE", "Counts the keys of the database.", fastRead, cmdDBSize},
 		{"DEBUG OBJECT key", "Tells how a value is kept.", control | lockRead | debugging, cmdDebugObject},
-		{"DEBUG RELOAD", "Saves the keyspace and loads it again.", control | debugging, cmdDebugReload},
-		{"DEBUG SET-ACTIVE-EXPIRE 0|1", "Stops the sampler, or lets it go on.",
-			control | debugging, cmdDebugSetActiveExpire},
-		{"DEBUG SLEEP seconds", "Stops the server for a while.", control | lockWrite | debugging, cmdDebugSleep},
-		{"FLUSHALL|FLUSHDB [ASYNC|SYNC]", "Deletes all keys, or those of the database.", write, cmdFlush},
+		{"DEBUG RELOAD", "Saves the keyspace and loads it again.", control | debugging, ok(cmdDebugReload)},
+		{"DEBUG SET-ACTIVE-EXPIRE 0|1", "Stops the sampler.", control | debugging, ok(cmdDebugExpire)},
+		{"DEBUG SLEEP seconds", "Stops the server.", control | lockWrite | debugging, ok(cmdDebugSleep)},
+		{"FLUSHALL|FLUSHDB [ASYNC|SYNC]", "Deletes all keys, or those of the database.", write, ok(cmdFlush)},
 		{"INFO [section [section ...]]", "Tells about the server.", anytime | lockRead, cmdInfo},
 		{"LASTSAVE", "Returns the Unix time of the last save.", anytime | fast, cmdLastSave},
-		{"MEMORY USAGE key [SAMPLES count]", "Estimates the bytes that a key takes.", readonly, cmdMemoryUsage},
+		{"MEMORY USAGE key [SAMPLES count]", "Estimates the bytes of a key.", readonly, cmdMemoryUsage},
 		{"MONITOR", "Shows every command that the server runs.", control, cmdMonitor},
 		{"ROLE", "Says that this is a master without replicas.", session | fast, cmdRole},
-		{"SAVE", "Saves the keyspace.", admin | noscript | noAsyncLoading | noMulti, cmdSave},
+		{"SAVE", "Saves the keyspace.", admin | noscript | noAsyncLoading | noMulti, ok(cmdSave)},
 		{"SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]", "Stops the server.",
 			control | allowBusy | noMulti, cmdShutdown},
-		{"SLOWLOG GET [count]", "Returns the commands that took longest.", admin | anytime, cmdSlowlog},
-		{"SLOWLOG LEN", "Counts them.", admin | anytime, cmdSlowlog},
-		{"SLOWLOG RESET", "Forgets them.", admin | anytime, cmdSlowlog},
-		{"SWAPDB index1 index2", "Exchanges the keys of two databases.", fastWrite, cmdSwapDB},
+		{"SLOWLOG GET [count]", "Returns what took longest.", admin | anytime, cmdSlowlogGet},
+		{"SLOWLOG LEN", "Counts them.", admin | anytime, cmdSlowlogLen},
+		{"SLOWLOG RESET", "Forgets them.", admin | anytime, ok(cmdSlowlogReset)},
+		{"SWAPDB index1 index2", "Exchanges the keys of two databases.", fastWrite, ok(cmdSwapDB)},
 		{"TIME", "Returns the Unix time in seconds, and the microseconds.", anytime | fast, cmdTime},
 	}},
 }
@@ -334,68 +335,57 @@ type command struct {
 	fails, turns atomic.Int64 // calls that ended in an error, and that were turned away before they ran
 }
 
-// keys tells where keys stand among words, the name being 0: from first to last (from the end when negative)
-// in steps; and, when count is not 0, behind the word at count, as many as that word says.
+// keys tells where keys stand: from first to last (from the end when negative) in steps, and,
+// unless count is 0, as many as the word at count says behind that.
 type keys struct {
 	first, last, step, count int
-	behind                   string // a word: SORT has one more behind STORE
+	behind                   string // a word: one more key stands behind it
 }
 
-// commands finds a command by its name, in lower and in upper case. Handlers
-// must not mention the table, of which they are part, and look here.
+// commands finds a command by its name in lower or upper case; handlers cannot use the table: it uses them.
 var commands = make(map[string]*command)
 
 func init() {
 	for i := range table {
 		for _, row := range table[i].rows {
-			for _, c := range table[i].commands(row) {
-				enter(c)
+			first, rest, _ := strings.Cut(row.usage, " ")
+			for name := range strings.SplitSeq(first, "|") {
+				row.usage = strings.TrimSpace(name + " " + rest)
+				enter(&table[i], row)
 			}
 		}
 	}
 }
 
-// commands makes the commands of a row.
-func (g *group) commands(r row) (list []*command) {
-	first, rest, _ := strings.Cut(r.usage, " ")
-	for name := range strings.SplitSeq(first, "|") {
-		r.usage = strings.TrimSpace(name + " " + rest)
-		c := &command{row: r, group: g, named: 1}
-		c.derive()
-		list = append(list, c)
-	}
-	return list
-}
-
-// enter makes a command known, and the first word of one with subcommands, which then has HELP, too.
-func enter(c *command) {
+// enter makes a command known, and the first word of one with subcommands, which has HELP, too.
+func enter(g *group, r row) {
+	c := &command{row: r, group: g, named: 1}
+	c.derive()
 	first, second, isSub := strings.Cut(c.name, "|")
 	if !isSub {
 		commands[first], commands[strings.ToUpper(first)] = c, c
 		return
 	}
 	if commands[first] == nil {
-		enter(&command{name: first, named: 1, group: c.group, arity: -2})
+		enter(g, row{usage: strings.ToUpper(first) + " subcommand [...]"})
 	}
 	parent := commands[first]
 	if parent.subs == nil {
 		parent.subs = make(map[string]*command)
-		enter(c.group.commands(row{strings.ToUpper(first) + " HELP", "Prints this help.", anytime, cmdHelp})[0])
+		enter(g, row{strings.ToUpper(first) + " HELP", "Prints this help.", anytime, cmdHelp})
 	}
 	parent.subs[second] = c
 }
 
-// derive reads off the usage the name of the command, how many words it takes and where its keys stand. A term
-// in brackets may be left out; [key ...] repeats what stands before it.
+// derive reads off the usage the name, how many words the command takes and where its keys stand. A term in
+// brackets may be left out; [key ...] repeats what stands before it.
 func (c *command) derive() {
 	depth, k := 0, &c.keys
 	c.terms = strings.FieldsFunc(c.usage, func(char rune) bool {
 		depth += oneIf(char == '[') - oneIf(char == ']')
 		return char == ' ' && depth == 0
 	})
-	if len(c.terms) > 1 && strings.Trim(c.terms[1], "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") == "" {
-		c.named = 2
-	}
+	c.named += oneIf(len(c.terms) > 1 && strings.Trim(c.terms[1], "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") == "")
 	c.name = strings.ToLower(strings.Join(c.terms[:c.named], "|"))
 	c.terms, c.arity = c.terms[c.named:], c.named
 	for _, term := range c.terms {
@@ -403,7 +393,7 @@ func (c *command) derive() {
 		first, rest, _ := strings.Cut(inner, " ")
 		isKey := isKeyName(first)
 		switch {
-		case k.count > 0 || k.behind != "":
+		case k.count > 0:
 		case optional && isKey && strings.HasSuffix(rest, "...]"):
 			k.last, k.step = -1, 1+strings.Count(rest, " ")
 		case first == "STORE":
@@ -420,13 +410,10 @@ func (c *command) derive() {
 		}
 		c.arity += oneIf(!optional)
 	}
-	if strings.Contains(c.usage, "[") {
-		c.arity = -c.arity
-	}
-	if k.count > 0 || k.behind != "" {
-		c.flags |= movable
-	}
-	c.lock = either(c.flags&(write|lockWrite) != 0, write, either(c.flags&(readonly|lockRead) != 0, readonly, 0))
+	c.arity *= either(strings.Contains(c.usage, "["), -1, 1)
+	c.flags |= either(k.count > 0, movable, 0)
+	c.lock = either(c.flags&(readonly|lockRead) != 0, readonly, 0)
+	c.lock = either(c.flags&(write|lockWrite) != 0, write, c.lock)
 }
 
 func isKeyName(term string) bool {
@@ -446,15 +433,13 @@ func (k keys) in(words []string) iter.Seq[string] {
 		if k.count > 0 && k.count < len(words) {
 			rest = words[k.count+1:]
 			n, _ = parseInt(words[k.count])
-		} else if k.behind != "" {
-			for i, word := range words {
-				if strings.EqualFold(word, k.behind) { // the last one counts
-					rest, n = words[i+1:], 1
-				}
-			}
 		}
 		if n > 0 && n <= int64(len(rest)) {
 			slices.Values(rest[:n])(yield)
+		}
+		named := func(word string) bool { return k.behind != "" && strings.EqualFold(word, k.behind) }
+		if i := slices.IndexFunc(words, named) + 1; i > 0 && i < len(words) {
+			yield(words[i])
 		}
 	}
 }
@@ -478,11 +463,10 @@ func lookup(words []string) (c *command, refusal replyError) {
 		return nil, errorf("ERR unknown command '%.*s', with args beginning with: %s", most, words[0], args)
 	}
 	if c.subs != nil && len(words) > 1 {
-		sub := named(c.subs, words[1])
-		if sub == nil {
-			return nil, errorf("ERR unknown subcommand '%.*s'. Try %s HELP.", most, words[1], strings.ToUpper(c.name))
+		family := strings.ToUpper(c.name)
+		if c = named(c.subs, words[1]); c == nil {
+			return nil, errorf("ERR unknown subcommand '%.*s'. Try %s HELP.", most, words[1], family)
 		}
-		c = sub
 	}
 	if n := len(words); n != c.arity && (c.arity >= 0 || n < -c.arity) {
 		return c, errArity(c.name)
@@ -521,11 +505,11 @@ func fail(e replyError) { panic(e) }
 
 // failIf throws an error when something is wrong; args fill the % in it.
 func failIf(wrong bool, e replyError, args ...any) {
-	if wrong && len(args) > 0 {
+	if wrong && args != nil {
 		e = errorf(string(e), args...)
 	}
 	if wrong {
-		panic(e)
+		fail(e)
 	}
 }
 
@@ -538,8 +522,8 @@ const (
 	errNoKey      replyError = "ERR no such key"
 	errSameObject replyError = "ERR source and destination objects are the same"
 	errTooLong    replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
-	errNoDebug    replyError = "ERR DEBUG command not allowed. If the enable-debug-command option is set to " +
-		"\"local\", you can run it from a local connection, otherwise you need to set this option in the " +
+	errNoDebug    replyError = "ERR DEBUG command not allowed. If the enable-debug-command option is set " +
+		`to "local", you can run it from a local connection, otherwise you need to set this option in the ` +
 		"configuration file, and then restart the server."
 	errCountRange replyError = "ERR value is out of range, " +
 		"value must between -9223372036854775807 and 9223372036854775807"
@@ -571,8 +555,7 @@ func (r *request) call(w *writer) {
 			w.err(string(e))
 			r.cmd.fails.Add(1)
 		}
-		// Reading the clock costs as much as a GET: in a pipeline the end of a
-		// command serves as the beginning of the next.
+		// Reading the clock is slow: in a pipeline the end of a command serves as the beginning of the next.
 		r.clock = r.store.clock.micros()
 		r.account(began, r.clock-began)
 	}()
@@ -590,7 +573,7 @@ func (r *request) account(began, took int64) {
 		r.spy(began)
 	}
 	if limit := r.server.config.slow.Load(); limit >= 0 && took >= limit && r.cmd.flags&skipSlowlog == 0 {
-		r.setShared(func() { r.server.slowlog.add(r, took) })
+		r.setShared(func() { r.logSlow(took) })
 	}
 	if r.tracking.on && r.cmd.flags&readonly != 0 {
 		r.track()
@@ -646,7 +629,6 @@ func (r *request) options(known ...any) {
 	}
 }
 
-// end throws a syntax error when arguments are left over.
 func (r *request) end() { failIf(r.more(), errSyntax) }
 
 // pairs returns all arguments left, which must be pairs.
@@ -670,6 +652,12 @@ func (r *request) atLeast(low int64, e replyError) int {
 	return int(n)
 }
 
+// failIfMore throws what some subcommands say when there are more than n arguments.
+func (r *request) failIfMore(n int) {
+	failIf(r.left() > n, "ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP.",
+		r.words[1], strings.ToUpper(r.words[0]))
+}
+
 // lastCount reads the count that may end a command; it is 1 when not given.
 func (r *request) lastCount() (count int, given bool) {
 	if failIf(r.left() > 1, errSyntax); !r.more() {
@@ -678,17 +666,18 @@ func (r *request) lastCount() (count int, given bool) {
 	return r.atLeast(0, "ERR value is out of range, must be positive"), true
 }
 
-// keysAfterCount reads the number of keys and then the keys.
 func (r *request) keysAfterCount(tooFew replyError) []string {
 	n := r.atLeast(1, "ERR numkeys should be greater than 0")
 	failIf(n > r.left(), tooFew)
 	return r.several(n)
 }
 
-// oneOf reads one of some words, and returns which.
-func (r *request) oneOf(words ...string) int {
+// oneOf reads one of some words, and returns which; choose throws e for another.
+func (r *request) oneOf(words ...string) int { return r.choose(errSyntax, words...) }
+
+func (r *request) choose(e replyError, words ...string) int {
 	i := slices.Index(words, r.option())
-	failIf(i < 0, errSyntax)
+	failIf(i < 0, e)
 	return i
 }
 
@@ -697,16 +686,13 @@ func (r *request) side() end {
 	return end(r.oneOf(strings.Fields(either(r.cmd.group.name == "list", "LEFT RIGHT", "MIN MAX"))...))
 }
 
-// dbIndex reads the number of a database.
 func (r *request) dbIndex(notInt replyError) *db {
-	n, ok := parseInt(r.next())
-	failIf(!ok, notInt)
+	n := r.atLeast(math.MinInt64, notInt)
 	failIf(n < 0 || n >= databases, "ERR DB index is out of range")
 	return r.store.dbs[n]
 }
 
-// find returns the item at key, or nil. Under the write lock it first removes a
-// key that is dead, so that what comes next cannot revive it.
+// find returns the item at key, or nil. Under the write lock it removes a dead one, so that none is revived.
 func (r *request) find(key string) *item { return r.findIn(r.db, key) }
 
 func (r *request) findIn(d *db, key string) *item {
@@ -788,9 +774,8 @@ func (r *request) put(d *db, key string, it item) {
 	}
 }
 
-// changed ends every write: it stores or removes a container that was edited, counts the n changes for the
-// save points, and tells whoever waits, watches or tracks; unless there were none. The event is the name that
-// keyspace notifications have for it.
+// changed ends every write: it stores or removes what was edited, counts the n changes for the save points,
+// if there are any, and tells whoever waits, watches or tracks. The event is for keyspace notifications.
 func (r *request) changed(key, event string, n int) { r.changedIn(r.db, key, event, n) }
 
 func (r *request) changedIn(d *db, key, event string, n int) {
@@ -809,7 +794,7 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 			r.put(d, key, item{object: e.object})
 		}
 	}
-	r.store.changes += int64(n)
+	r.store.changes.Add(int64(n))
 	r.store.touched(d, key, r.conn)
 	r.notify(d, key, event)
 	if gone {
@@ -820,7 +805,6 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 // eventClasses are the classes of events that all types have; the others have that of the command's group.
 var eventClass = map[string]byte{"del": 'g', "expire": 'g', "persist": 'g', "sortstore": 'l', "new": 'n'}
 
-// notify tells of an event.
 func (r *request) notify(d *db, key, event string) {
 	if *r.server.config.events.Load() != "" {
 		r.store.notify(d, cmp.Or(eventClass[event], r.cmd.group.class), event, key)
@@ -847,23 +831,20 @@ func cmdPing(w *writer, r *request) {
 	}
 }
 
-func cmdQuit(w *writer, r *request) {
-	r.closing = true
-	w.ok()
-}
+func cmdQuit(r *request) { r.closing = true }
 
-func cmdSelect(w *writer, r *request) {
+func cmdSelect(r *request) {
 	d := r.dbIndex(errNotInt)
 	r.setShared(func() { r.conn.db = d })
-	w.ok()
 }
 
 func cmdReset(w *writer, r *request) {
 	r.discard()
 	r.in.guest = r.server.config.get("requirepass") != ""
-	r.replies, w.resp3 = replyOn, false
+	r.muted, w.resp3 = 0, false
 	r.setShared(func() {
-		r.forget()
+		r.forget(channels, patterns, monitors)
+		r.setTracking(tracking{})
 		r.conn.db, r.name, r.speaking, r.noEvict = r.store.dbs[0], "", 2, false
 	})
 	w.simple("RESET")
@@ -877,26 +858,19 @@ func (r *request) authenticate(user, password string) {
 	r.in.guest = false
 }
 
-func cmdAuth(w *writer, r *request) {
-	user := "default"
+func cmdAuth(r *request) {
 	failIf(r.left() > 2, errSyntax)
-	if r.left() == 2 {
-		user = r.next()
-	} else {
-		failIf(r.server.config.get("requirepass") == "", "ERR AUTH <password> called without any password "+
-			"configured for the default user. Are you sure your configuration is correct?")
-	}
-	r.authenticate(user, r.next())
-	w.ok()
+	failIf(r.left() == 1 && r.server.config.get("requirepass") == "", "ERR AUTH <password> called without "+
+		"any password configured for the default user. Are you sure your configuration is correct?")
+	words := append([]string{"default"}, r.rest()...)
+	r.authenticate(words[len(words)-2], words[len(words)-1])
 }
 
 func cmdHello(w *writer, r *request) {
 	dialect := r.speaking
 	if r.more() {
-		n, ok := parseInt(r.next())
-		failIf(!ok, "ERR Protocol version is not an integer or out of range")
-		failIf(n < 2 || n > 3, "NOPROTO unsupported protocol version")
-		dialect = int(n)
+		dialect = r.atLeast(math.MinInt64, "ERR Protocol version is not an integer or out of range")
+		failIf(dialect < 2 || dialect > 3, "NOPROTO unsupported protocol version")
 	}
 	for r.more() {
 		switch word := r.next(); {
@@ -908,17 +882,16 @@ func cmdHello(w *writer, r *request) {
 			failIf(true, "ERR Syntax error in HELLO option '%s'", word)
 		}
 	}
-	failIf(r.in.guest, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "+
-		"AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "+
-		"version at the same time")
+	failIf(r.in.guest, "NOAUTH HELLO must be called with the client already authenticated, otherwise the "+
+		"HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP "+
+		"protocol version at the same time")
 	w.resp3 = dialect == 3
 	r.setShared(func() { r.speaking = dialect })
 	w.any(fields{"server", "redis", "version", redisVersion, "proto", dialect, "id", r.id,
 		"mode", "standalone", "role", "master", "modules", []any{}})
 }
 
-// label returns what a client may call itself or its library, e in front of the error when it may not: no
-// space, nothing that cannot be printed, so that CLIENT LIST stays readable.
+// label returns a name that a client gives, which must be fit to be printed in CLIENT LIST.
 func label(s, what string) string {
 	bad := strings.ContainsFunc(s, func(c rune) bool { return c < '!' || c > '~' })
 	failIf(bad, "ERR %s cannot contain spaces, newlines or special characters.", what)
@@ -930,33 +903,25 @@ func (r *request) setName(name string) {
 	r.setShared(func() { r.name = name })
 }
 
-func cmdClientSetName(w *writer, r *request) {
-	r.setName(r.next())
-	w.ok()
-}
+func cmdClientSetName(r *request) { r.setName(r.next()) }
 
-func cmdClientSetInfo(w *writer, r *request) {
+func cmdClientSetInfo(r *request) {
 	option := r.next()
 	i := slices.Index([]string{"lib-name", "lib-ver"}, strings.ToLower(option))
 	failIf(i < 0, "ERR Unrecognized option '%s'", option)
 	v := label(r.next(), strings.ToLower(option))
 	r.setShared(func() { r.lib[i] = v })
-	w.ok()
 }
 
-func cmdClientNoEvict(w *writer, r *request) {
+func cmdClientNoEvict(r *request) {
 	on := r.oneOf("OFF", "ON") == 1
 	r.setShared(func() { r.noEvict = on })
-	w.ok()
 }
 
 func cmdClientReply(w *writer, r *request) {
-	switch mode := replyMode(r.oneOf("ON", "OFF", "SKIP")); {
-	case mode == replyOn:
-		r.replies = replyOn
+	skip := max(r.muted, 2) // this command and the next
+	if r.muted = []int{0, math.MaxInt, skip}[r.oneOf("ON", "OFF", "SKIP")]; r.muted == 0 {
 		w.ok()
-	case mode == replyOff || r.replies == replyOn:
-		r.replies = mode
 	}
 }
 
@@ -966,7 +931,6 @@ type clientFilter struct {
 	kind, addr, laddr string
 }
 
-// readKind reads a TYPE of client. There are no replicas, and no master.
 func (f *clientFilter) readKind(r *request) {
 	word := r.next()
 	f.kind = strings.Replace(strings.ToLower(word), "slave", "replica", 1)
@@ -976,10 +940,14 @@ func (f *clientFilter) readKind(r *request) {
 
 // clients returns those that are meant, oldest first.
 func (f *clientFilter) clients(s *server) []*conn {
-	return slices.DeleteFunc(s.allClients(), func(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := slices.SortedFunc(maps.Values(s.clients), func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
+	return slices.DeleteFunc(list, func(c *conn) bool {
 		kind := either(c.subscriptions() > 0, "pubsub", "normal")
-		return f.ids != nil && !slices.Contains(f.ids, c.id) || f.kind != "" && f.kind != kind ||
-			f.addr != "" && f.addr != c.RemoteAddr().String() || f.laddr != "" && f.laddr != c.LocalAddr().String()
+		differs := func(asked, is string) bool { return asked != "" && asked != is }
+		return f.ids != nil && !slices.Contains(f.ids, c.id) || differs(f.kind, kind) ||
+			differs(f.addr, c.RemoteAddr().String()) || differs(f.laddr, c.LocalAddr().String())
 	})
 }
 
@@ -1010,69 +978,63 @@ func cmdClientKill(w *writer, r *request) {
 		user := r.next()
 		failIf(user != "default", "ERR No such user '%s'", user)
 	}, "SKIPME", func() { skipMe = r.oneOf("NO", "YES") == 1 })
-	killed := 0
-	for _, c := range f.clients(r.server) {
-		if c != r.conn {
+	list := slices.DeleteFunc(f.clients(r.server), func(c *conn) bool { return skipMe && c == r.conn })
+	for _, c := range list {
+		if c == r.conn {
+			r.closing = true // when it has the reply
+		} else {
 			c.Close()
-		} else if !skipMe {
-			c.closing = true // when it has the reply
 		}
-		killed += oneIf(c != r.conn || !skipMe)
 	}
-	failIf(old && killed == 0, "ERR No such client")
-	w.done(!old, killed)
+	failIf(old && len(list) == 0, "ERR No such client")
+	w.done(!old, len(list))
 }
 
 func cmdClientUnblock(w *writer, r *request) {
-	id, reason := r.int(), "TIMEOUT"
-	if r.more() {
-		reason = r.option()
-	}
-	failIf(reason != "TIMEOUT" && reason != "ERROR", "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+	const reasons = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
+	id, fails := r.int(), r.more() && r.choose(reasons, "TIMEOUT", "ERROR") == 1
 	complain := func(w *writer) { w.err("UNBLOCKED client unblocked via CLIENT UNBLOCK") }
-	c := r.server.client(id)
-	w.bit(c != nil && c.unblock(either(reason == "ERROR", complain, c.none)))
+	var c *conn
+	r.setShared(func() { c = r.server.clients[id] })
+	w.bit(c != nil && c.unblock(either(fails, complain, c.none)))
 }
 
-func cmdClientPause(w *writer, r *request) {
-	text, mode := r.next(), "ALL"
-	if r.more() {
-		mode = r.option()
-	}
-	failIf(mode != "ALL" && mode != "WRITE", "ERR CLIENT PAUSE mode must be WRITE or ALL")
-	r.server.allStop.Store(mode == "ALL")
-	r.store.frozen.Store(time.Now().Add(toMillis(text)).UnixMilli())
-	w.ok()
+func cmdClientPause(r *request) {
+	text := r.next()
+	all := !r.more() || r.choose("ERR CLIENT PAUSE mode must be WRITE or ALL", "WRITE", "ALL") == 1
+	until := time.Now().Add(toMillis(text)).UnixMilli()
+	r.server.allStop.Store(all)
+	r.store.frozen.Store(until)
 }
 
-func cmdClientUnpause(w *writer, r *request) {
-	r.store.frozen.Store(0)
-	w.ok()
-}
+func cmdClientUnpause(r *request) { r.store.frozen.Store(0) }
 
 // --- client side caching -----------------------------------------------------
 
-func cmdClientTracking(w *writer, r *request) {
+func cmdClientTracking(r *request) {
 	old, t, prefix := r.tracking, tracking{on: r.oneOf("OFF", "ON") == 1}, []string(nil)
 	r.options("BCAST", &t.bcast, "OPTIN", &t.optIn, "OPTOUT", &t.optOut, "NOLOOP", &t.noLoop,
 		"PREFIX", func() { prefix = append(prefix, r.next()) }, "REDIRECT", func() {
 			failIf(t.redirect != 0, "ERR A client can only redirect to a single other client")
 			t.redirect = r.int()
-			failIf(r.server.client(t.redirect) == nil, "ERR The client ID you want redirect to does not exist")
+			known := false
+			r.setShared(func() { known = r.server.clients[t.redirect] != nil })
+			failIf(!known, "ERR The client ID you want redirect to does not exist")
 		})
 	if t.on {
-		const again = "before disabling tracking for this client, and then re-enabling it with a different mode."
+		again := "before disabling tracking for this client, and then re-enabling it with a different mode."
+		switches := t.optIn && old.optOut || t.optOut && old.optIn
 		failIf(!t.bcast && prefix != nil, "ERR PREFIX option requires BCAST mode to be enabled")
-		failIf(old.on && old.bcast != t.bcast, "ERR You can't switch BCAST mode on/off "+again)
+		failIf(old.on && old.bcast != t.bcast, "ERR You can't switch BCAST mode on/off %s", again)
 		failIf(t.bcast && (t.optIn || t.optOut), "ERR OPTIN and OPTOUT are not compatible with BCAST")
 		failIf(t.optIn && t.optOut, "ERR You can't specify both OPTIN mode and OPTOUT mode")
-		failIf(t.optIn && old.optOut || t.optOut && old.optIn, "ERR You can't switch OPTIN/OPTOUT mode "+again)
+		failIf(switches, "ERR You can't switch OPTIN/OPTOUT mode %s", again)
 	}
 	before := slices.Collect(maps.Keys(r.topics[prefixes]))
 	for i, p := range prefix {
 		for j, o := range slices.Concat(before, prefix[i+1:]) {
-			failIf(strings.HasPrefix(p, o) || strings.HasPrefix(o, p), "ERR Prefix '%s' overlaps with %s prefix '%s'. "+
-				"Prefixes for a single client must not overlap.", p,
+			failIf(strings.HasPrefix(p, o) || strings.HasPrefix(o, p), "ERR Prefix '%s' overlaps with %s "+
+				"prefix '%s'. Prefixes for a single client must not overlap.", p,
 				either(j < len(before), "an existing", "another provided"), o)
 		}
 	}
@@ -1080,36 +1042,39 @@ func cmdClientTracking(w *writer, r *request) {
 		prefix = []string{""} // of every key
 	}
 	r.setShared(func() { r.setTracking(t, prefix...) })
-	w.ok()
 }
 
-func cmdClientCaching(w *writer, r *request) {
-	t := r.tracking
-	failIf(!t.on, "ERR CLIENT CACHING can be called only when the client is in tracking mode with "+
+func cmdClientCaching(r *request) {
+	failIf(!r.tracking.on, "ERR CLIENT CACHING can be called only when the client is in tracking mode with "+
 		"OPTIN or OPTOUT mode enabled")
-	yes := r.oneOf("NO", "YES") == 1
-	failIf(yes && !t.optIn || !yes && !t.optOut, "ERR CLIENT CACHING %s is only valid when tracking is enabled in %s mode.",
-		either(yes, "YES", "NO"), either(yes, "OPTIN", "OPTOUT"))
+	const refusal = "ERR CLIENT CACHING %s is only valid when tracking is enabled in %s mode."
+	if r.oneOf("NO", "YES") == 1 {
+		failIf(!r.tracking.optIn, refusal, "YES", "OPTIN")
+	} else {
+		failIf(!r.tracking.optOut, refusal, "NO", "OPTOUT")
+	}
 	r.caching = true
-	w.ok()
 }
 
 func cmdClientTrackingInfo(w *writer, r *request) {
 	t := &r.tracking
-	list := chosen("off", !t.on, "on", t.on, "bcast", t.bcast, "optin", t.optIn, "caching-yes", r.caching && t.optIn,
-		"optout", t.optOut, "caching-no", r.caching && t.optOut, "noloop", t.noLoop, "broken_redirect", t.broken)
+	list := chosen("off", !t.on, "on", t.on, "bcast", t.bcast, "optin", t.optIn,
+		"caching-yes", r.caching && t.optIn, "optout", t.optOut, "caching-no", r.caching && t.optOut,
+		"noloop", t.noLoop, "broken_redirect", t.broken)
 	w.mapOf(3)
 	w.bulk("flags")
 	w.set(len(list))
-	w.each(list...)
+	for _, flag := range list {
+		w.bulk(flag)
+	}
 	w.each("redirect", t.target(), "prefixes", slices.Sorted(maps.Keys(r.topics[prefixes])))
 }
 
 // chosen returns the names, in pairs of a name and a bool, that are true.
-func chosen(pairs ...any) (list []any) {
+func chosen(pairs ...any) (list []string) {
 	for pair := range slices.Chunk(pairs, 2) {
 		if pair[1].(bool) {
-			list = append(list, pair[0])
+			list = append(list, pair[0].(string))
 		}
 	}
 	return list
@@ -1117,16 +1082,16 @@ func chosen(pairs ...any) (list []any) {
 
 // --- generic -----------------------------------------------------------------
 
-func cmdDel(w *writer, r *request) { w.int(r.tally(r.delete)) }
-func cmdExists(w *writer, r *request) {
-	w.int(r.tally(func(key string) bool { return r.find(key) != nil }))
-}
+func cmdDel(w *writer, r *request)     { w.int(r.tally(r.delete)) }
+func cmdExists(w *writer, r *request)  { w.int(r.tally(r.exists)) }
 func cmdType(w *writer, r *request)    { w.simple(r.find(r.next()).typeName()) }
 func cmdPersist(w *writer, r *request) { w.bit(r.expireAt(r.next(), 0)) }
 
+func (r *request) exists(key string) bool { return r.find(key) != nil }
+
 // delete removes a key, and tells whether it was there.
 func (r *request) delete(key string) bool {
-	there := r.find(key) != nil
+	there := r.exists(key)
 	if there {
 		r.db.remove(key)
 		r.changed(key, "del", 1)
@@ -1159,16 +1124,14 @@ func cmdExpire(w *writer, r *request) {
 	failIf(nx && (xx || gt || lt), "ERR NX and XX, GT or LT options at the same time are not compatible")
 	failIf(gt && lt, "ERR GT and LT options at the same time are not compatible")
 	at, old := r.deadline(toInt(when), r.cmd.name), int64(0) // 0: never, which is later than any time
-	it := r.find(key)
-	if it != nil {
+	if it := r.find(key); it != nil {
 		old = it.deadline
 	}
-	sets := it != nil && !(nx && old != 0 || xx && old == 0 || gt && (old == 0 || at <= old) || lt && old != 0 && at >= old)
-	w.bit(sets && r.expireAt(key, at))
+	barred := nx && old != 0 || xx && old == 0 || gt && (old == 0 || at <= old) || lt && old != 0 && at >= old
+	w.bit(!barred && r.expireAt(key, at))
 }
 
-// expireAt gives a key a deadline in Unix ms, or takes it away when at is 0, and tells whether it could. A
-// deadline in the past deletes the key.
+// expireAt gives a key a deadline in Unix ms, 0 for none, and tells if it could. One in the past deletes it.
 func (r *request) expireAt(key string, at int64) bool {
 	it := r.find(key)
 	switch {
@@ -1199,8 +1162,7 @@ func cmdTTL(w *writer, r *request) {
 
 func cmdRandomKey(w *writer, r *request) {
 	for tries := 100; r.db.keys.n > 0 && tries > 0; tries-- {
-		key := r.db.keys.random().key
-		if r.find(key) != nil {
+		if key := r.db.keys.random().key; r.exists(key) {
 			w.bulk(key)
 			return
 		}
@@ -1291,7 +1253,6 @@ func cmdScan(w *writer, r *request) {
 	w.bulks(found)
 }
 
-// length makes LLEN and its like.
 func length[T any, P pointer[T]](w *writer, r *request) { w.int(read[T, P](r, r.next()).len()) }
 
 func cmdObject(w *writer, r *request) {
@@ -1303,11 +1264,8 @@ func cmdObject(w *writer, r *request) {
 		w.bulk(encoding)
 	case r.cmd.name == "object|idletime":
 		w.int64(r.now/1000 - int64(it.access))
-	case r.cmd.name == "object|refcount":
+	default: // refcount
 		w.int(1)
-	default:
-		fail("ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when " +
-			"switching between policies at runtime LRU and LFU data will take some time to adjust.")
 	}
 }
 
@@ -1323,22 +1281,10 @@ func cmdWait(w *writer, r *request) {
 
 // --- SORT --------------------------------------------------------------------
 
-// A sortable is an element, and what SORT compares: its text, or the number in it. by is nil for what BY does
-// not find, which stands before all text and counts as 0.
+// A sortable is an element, and what SORT compares: a text, empty when BY finds none, or the number in it.
 type sortable struct {
-	element string
-	by      *string
-	number  float64
-}
-
-func (a sortable) compare(b sortable, alpha bool) int {
-	switch {
-	case !alpha:
-		return cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.element, b.element))
-	case a.by == nil || b.by == nil:
-		return oneIf(a.by != nil) - oneIf(b.by != nil)
-	}
-	return strings.Compare(*a.by, *b.by)
+	element, by string
+	number      float64
 }
 
 func cmdSort(w *writer, r *request) {
@@ -1360,17 +1306,19 @@ func cmdSort(w *writer, r *request) {
 	for i := range all {
 		s := &all[i]
 		if by != "" && !asTheyAre {
-			s.by = r.follow(by, s.element)
+			s.by = *cmp.Or(r.follow(by, s.element), new(string))
 		}
-		if !alpha && !asTheyAre && s.by != nil && *s.by != "" {
+		if !alpha && !asTheyAre && s.by != "" {
 			var ok bool
-			s.number, ok = parseDouble(strings.TrimLeft(*s.by, space))
+			s.number, ok = parseDouble(strings.TrimLeft(s.by, space))
 			failIf(!ok, "ERR One or more scores can't be converted into double")
 		}
 	}
-	if !asTheyAre {
-		slices.SortStableFunc(all, func(a, b sortable) int { return either(desc, -1, 1) * a.compare(b, alpha) })
-	}
+	slices.SortStableFunc(all, func(a, b sortable) int {
+		order := cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.element, b.element))
+		order = either(alpha, strings.Compare(a.by, b.by), order)
+		return either(asTheyAre, 0, either(desc, -order, order))
+	})
 	from := min(max(offset, 0), int64(len(all)))
 	all = all[from:]
 	var found []*string
@@ -1400,10 +1348,10 @@ func cmdSort(w *writer, r *request) {
 func (r *request) sortables(key string, reverse bool) (all []sortable, isSet bool) {
 	it := r.find(key)
 	kind := it.typeName()
-	failIf(!slices.Contains([]string{"none", "list", "set", "zset"}, kind), errWrongType)
+	failIf(kind == "string" || kind == "hash", errWrongType)
 	if it != nil {
 		for parts := range it.elements() {
-			all = append(all, sortable{element: parts[0], by: &parts[0]})
+			all = append(all, sortable{element: parts[0], by: parts[0]})
 		}
 	}
 	if reverse {
@@ -1412,8 +1360,7 @@ func (r *request) sortables(key string, reverse bool) (all []sortable, isSet boo
 	return all, kind == "set"
 }
 
-// follow returns what a pattern of SORT leads to when element stands for its *: a string, or a field of a hash
-// as in key*->field. # is the element itself.
+// follow returns what a pattern of SORT leads to when element stands for its *; # is the element itself.
 func (r *request) follow(pattern, element string) *string {
 	if pattern == "#" {
 		return &element
@@ -1520,10 +1467,9 @@ func (r *request) set(key, text string, o *setOptions) (old *string, set bool) {
 	return old, true
 }
 
-func cmdSetEx(w *writer, r *request) {
+func cmdSetEx(r *request) {
 	key, o := r.next(), setOptions{word: r.cmd.name, n: r.next()}
 	r.set(key, r.next(), &o)
-	w.ok()
 }
 
 func cmdSetNX(w *writer, r *request) {
@@ -1565,16 +1511,11 @@ func cmdMSet(w *writer, r *request) {
 
 func cmdAppend(w *writer, r *request) {
 	key, more := r.next(), r.next()
-	it := r.stringItem(key)
-	failIf(it.length()+len(more) > bulkMax, errTooLong)
-	if it == nil {
-		r.setString(key, more, "append", 0)
-	} else {
-		t := r.editString(key)
-		t.b = append(t.b, more...)
-		r.changed(key, "append", 1)
-	}
-	w.int(r.stringItem(key).length())
+	failIf(r.stringItem(key).length()+len(more) > bulkMax, errTooLong)
+	t := r.editString(key)
+	t.b = append(t.b, more...)
+	r.changed(key, "append", 1)
+	w.int(len(t.b))
 }
 
 func cmdGetRange(w *writer, r *request) {
@@ -1586,63 +1527,65 @@ func cmdGetRange(w *writer, r *request) {
 func cmdSetRange(w *writer, r *request) {
 	key, offset, part := r.next(), r.int(), r.next()
 	failIf(offset < 0, "ERR offset is out of range")
-	it := r.stringItem(key)
+	n := r.stringItem(key).length()
 	if part != "" {
 		failIf(offset > bulkMax || int(offset)+len(part) > bulkMax, errTooLong)
 		t := r.editString(key)
 		t.grow(int(offset) + len(part))
 		copy(t.b[offset:], part)
 		r.changed(key, "setrange", 1)
-		it = r.stringItem(key)
+		n = len(t.b)
 	}
-	w.int(it.length())
+	w.int(n)
 }
 
 func cmdIncr(w *writer, r *request) {
-	key, by, n, down := r.next(), int64(1), int64(0), r.cmd.name[0] == 'd'
+	key, by, old, notNumber := r.next(), "1", "0", errNotFloat
 	if r.more() {
-		by = r.int()
-		failIf(down && by == math.MinInt64, "ERR decrement would overflow")
+		by = r.next()
+	}
+	if !r.cmd.floats() {
+		n := toInt(by)
+		if notNumber = errNotInt; r.cmd.name[0] == 'd' {
+			failIf(n == math.MinInt64, "ERR decrement would overflow")
+			by = strconv.FormatInt(-n, 10)
+		}
 	}
 	it := r.stringItem(key)
 	if it != nil {
-		n = toInt(it.string())
+		old = it.string()
 	}
-	n = plus(n, either(down, -by, by))
-	if text := strconv.FormatInt(n, 10); it != nil { // in place: its deadline stays
-		it.text, it.object = text, nil
-		r.changed(key, "incrby", 1)
+	sum, event := r.add(w, old, by, notNumber), either(r.cmd.floats(), "incrbyfloat", "incrby")
+	if it != nil { // in place: its deadline stays
+		it.text, it.object = sum, nil
+		r.changed(key, event, 1)
 	} else {
-		r.setString(key, text, "incrby", 0)
+		r.setString(key, sum, event, 0)
 	}
-	w.int64(n)
 }
 
-// plus adds, or throws.
-func plus(n, by int64) int64 {
-	overflows := by > 0 && n > math.MaxInt64-by || by < 0 && n < math.MinInt64-by
+// floats tells of a command that counts whether it does so with floating point.
+func (c *command) floats() bool { return strings.HasSuffix(c.name, "float") }
+
+// add replies with the sum of two numbers given as text, and returns it; notNumber is thrown when n is none.
+func (r *request) add(w *writer, n, by string, notNumber replyError) (sum string) {
+	if r.cmd.floats() {
+		x, ok := parseDecimal(n)
+		failIf(!ok, notNumber)
+		y, ok := parseDecimal(by)
+		failIf(!ok, errNotFloat)
+		failIf(x.IsInf() || y.IsInf() || !inRange(x.Add(x, y)), "ERR increment would produce NaN or Infinity")
+		sum = formatDecimal(x)
+		w.bulk(sum)
+		return sum
+	}
+	x, ok := parseInt(n)
+	failIf(!ok, notNumber)
+	y := toInt(by)
+	overflows := y > 0 && x > math.MaxInt64-y || y < 0 && x < math.MinInt64-y
 	failIf(overflows, "ERR increment or decrement would overflow")
-	return n + by
-}
-
-func cmdIncrByFloat(w *writer, r *request) {
-	key, by, old, deadline := r.next(), r.next(), "0", int64(0)
-	if it := r.stringItem(key); it != nil {
-		old, deadline = it.string(), it.deadline
-	}
-	text := plusDecimal(old, by, errNotFloat)
-	r.setString(key, text, "incrbyfloat", deadline)
-	w.bulk(text)
-}
-
-// plusDecimal adds two numbers given as text.
-func plusDecimal(n, by string, notFloat replyError) string {
-	x, ok := parseDecimal(n)
-	failIf(!ok, notFloat)
-	y, ok := parseDecimal(by)
-	failIf(!ok, errNotFloat)
-	failIf(x.IsInf() || y.IsInf() || !inRange(x.Add(x, y)), "ERR increment would produce NaN or Infinity")
-	return formatDecimal(x)
+	w.int64(x + y)
+	return strconv.FormatInt(x+y, 10)
 }
 
 func cmdLCS(w *writer, r *request) {
@@ -1685,7 +1628,8 @@ func (r *request) bitOffset(size int64) int64 {
 	if counted && n <= bulkMax*8 {
 		n *= size
 	}
-	failIf(!ok || n < 0 || n>>3 >= bulkMax || counted && size == 0, "ERR bit offset is not an integer or out of range")
+	bad := !ok || n < 0 || n>>3 >= bulkMax || counted && size == 0
+	failIf(bad, "ERR bit offset is not an integer or out of range")
 	return n
 }
 
@@ -1705,8 +1649,7 @@ func cmdSetBit(w *writer, r *request) {
 	w.int64(old)
 }
 
-// bitRange reads the start and end of a range, in bytes or bits, and returns what finds the bits i up to and
-// without j of a string of n bytes.
+// bitRange reads a range in bytes or bits, and returns what finds its bits i up to and without j of n bytes.
 func (r *request) bitRange() (find func(n int) (i, j int), ends bool) {
 	start, stop, unit := int64(0), int64(-1), 8
 	if r.more() {
@@ -1759,25 +1702,19 @@ func cmdBitOp(w *writer, r *request) {
 	op, dest := r.oneOf("AND", "OR", "XOR", "NOT"), r.next()
 	keys := r.rest()
 	failIf(op == 3 && len(keys) > 1, "ERR BITOP NOT must be called with a single source key.")
+	combine := []func(a, b byte) byte{
+		func(a, b byte) byte { return a & b },
+		func(a, b byte) byte { return a | b },
+		func(a, b byte) byte { return a ^ b },
+		func(_, b byte) byte { return ^b },
+	}[op]
 	var result buffer
 	for n, key := range keys {
-		s := *cmp.Or(r.text(key), new(string))
-		result.grow(len(s))
-		for i := range result.b {
-			c := byte(0)
-			if i < len(s) {
-				c = s[i]
-			}
-			switch b := &result.b[i]; {
-			case op == 3:
-				*b = ^c
-			case n == 0 || op == 1:
-				*b |= c
-			case op == 0:
-				*b &= c
-			default:
-				*b ^= c
-			}
+		s := buffer{[]byte(*cmp.Or(r.text(key), new(string)))}
+		result.grow(len(s.b))
+		s.grow(len(result.b))
+		for i, b := range s.b {
+			result.b[i] = either(n == 0 && op != 3, b, combine(result.b[i], b))
 		}
 	}
 	if len(result.b) > 0 {
@@ -1796,7 +1733,6 @@ type bitField struct {
 	at, value      int64
 }
 
-// decode returns what the lowest bits of raw say.
 func (f *bitField) decode(raw uint64) int64 {
 	shift := 64 - f.size
 	return either(f.signed, int64(raw<<shift)>>shift, int64(raw<<shift>>shift))
@@ -1814,7 +1750,6 @@ func (f *bitField) plus(n, by int64) (v int64, ok bool) {
 	return either(over, high, low), f.overflow == "SAT"
 }
 
-// bitField reads what BITFIELD does next.
 func (r *request) bitField() (f bitField) {
 	f.verb = r.option()
 	known := slices.Contains([]string{"GET", "SET", "INCRBY"}, f.verb)
@@ -1822,22 +1757,22 @@ func (r *request) bitField() (f bitField) {
 	encoding := r.next() + " "
 	size, ok := parseInt(encoding[1 : len(encoding)-1])
 	f.signed, f.size = encoding[0] == 'i', int(size)
-	failIf(!ok || size < 1 || size > int64(either(f.signed, 64, 63)) || !f.signed && encoding[0] != 'u', "ERR Invalid "+
-		"bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.")
+	bad := !ok || size < 1 || size > int64(63+oneIf(f.signed)) || !f.signed && encoding[0] != 'u'
+	failIf(bad, "ERR Invalid bitfield type. "+
+		"Use something like i16 u8. Note that u64 is not supported but i64 is.")
 	if f.at = r.bitOffset(size); f.verb != "GET" {
 		f.value = r.int()
 	}
 	return f
 }
 
-// cmdBitField is BITFIELD and BITFIELD_RO.
 func cmdBitField(w *writer, r *request) {
 	key, overflow, fields, end := r.next(), "WRAP", []bitField(nil), 0
 	for r.more() {
 		if strings.EqualFold(r.words[r.pos], "OVERFLOW") {
 			r.next()
-			overflow = r.option()
-			failIf(!slices.Contains([]string{"WRAP", "SAT", "FAIL"}, overflow), "ERR Invalid OVERFLOW type specified")
+			modes := []string{"WRAP", "SAT", "FAIL"}
+			overflow = modes[r.choose("ERR Invalid OVERFLOW type specified", modes...)]
 			continue
 		}
 		f := r.bitField()
@@ -1859,11 +1794,7 @@ func cmdBitField(w *writer, r *request) {
 			w.int64(old)
 			continue
 		}
-		n, by := f.value, int64(0) // SET
-		if f.verb == "INCRBY" {
-			n, by = old, f.value
-		}
-		v, ok := f.plus(n, by)
+		v, ok := f.plus(either(f.verb == "INCRBY", old, f.value), either(f.verb == "INCRBY", f.value, 0))
 		if !ok {
 			w.null()
 			continue
@@ -1884,10 +1815,8 @@ func (c *command) end() end {
 
 func cmdPush(w *writer, r *request) {
 	key, where := r.next(), r.cmd.end()
-	l, elements := edit[list](r, key), r.rest()
-	if l.n == 0 && strings.HasSuffix(r.cmd.name, "x") {
-		elements = nil
-	}
+	l := edit[list](r, key)
+	elements := either(l.n == 0 && strings.HasSuffix(r.cmd.name, "x"), nil, r.rest())
 	for _, s := range elements {
 		l.push(where, s)
 	}
@@ -1912,8 +1841,7 @@ func cmdPop(w *writer, r *request) {
 	r.take(w, key, l, r.cmd.end(), count, nil)
 }
 
-// take removes count elements, which there are, from one end of a list or a sorted
-// set, and writes them one by one; each pair of a member and its score begins with begin.
+// take removes count elements from one end of a list or a sorted set and writes them, pairs behind begin.
 func (r *request) take(w *writer, key string, from container, where end, count int, begin func()) {
 	switch c := from.(type) {
 	case *list:
@@ -1948,7 +1876,7 @@ func filled[T any, P pointer[T]](r *request, keys []string) (key string, c P) {
 	return "", nil
 }
 
-func cmdMPop[T any, P pointer[T]](w *writer, r *request) {
+func mpop[T any, P pointer[T]](w *writer, r *request) {
 	timeout := time.Duration(0)
 	if r.cmd.flags&blocking != 0 {
 		timeout = r.timeout()
@@ -1967,7 +1895,7 @@ func cmdMPop[T any, P pointer[T]](w *writer, r *request) {
 	r.take(w, key, c, where, count, func() { w.array(2) })
 }
 
-func cmdBPop[T any, P pointer[T]](w *writer, r *request) {
+func bpop[T any, P pointer[T]](w *writer, r *request) {
 	keys, timeout := r.several(r.left()-1), r.timeout()
 	key, c := filled[T, P](r, keys)
 	if c == nil {
@@ -1988,7 +1916,6 @@ func (r *request) timeout() time.Duration {
 	return millis(int64(ms))
 }
 
-// toMillis reads a timeout in ms.
 func toMillis(s string) time.Duration {
 	n, ok := parseInt(s)
 	failIf(!ok, "ERR timeout is not an integer or out of range")
@@ -2010,12 +1937,9 @@ func (r *request) block(w *writer, keys []string, timeout time.Duration, none fu
 	case r.nested || keys != nil && r.cmd.flags&blocking == 0:
 		none(w)
 	default:
-		c.patience, c.late, c.none = timeout, writer{resp3: c.out.resp3}, (*writer).nullArray
-		if keys == nil {
-			c.none = none
-		}
+		c.late, c.none = writer{resp3: c.out.resp3}, either(keys == nil, none, (*writer).nullArray)
 		c.blocked.Store(true)
-		c.waiter = r.db.wait(keys, func(key string) bool {
+		c.waiter = r.db.wait(keys, timeout, func(key string) bool {
 			c.req.ready = key
 			c.req.call(&c.late)
 			c.req.ready = ""
@@ -2055,10 +1979,7 @@ func (r *request) move(w *writer, from, to string, take, put end) {
 
 // element returns element i of a list in place, counted from the end when negative; nil when there is none.
 func element(l *list, i int64) *string {
-	if i < 0 {
-		i += int64(l.n)
-	}
-	if i < 0 || i >= int64(l.n) {
+	if i += either(i < 0, int64(l.n), 0); i < 0 || i >= int64(l.n) {
 		return nil
 	}
 	return l.at(int(i))
@@ -2072,7 +1993,7 @@ func cmdLIndex(w *writer, r *request) {
 	w.maybe(element(l, i))
 }
 
-func cmdLSet(w *writer, r *request) {
+func cmdLSet(r *request) {
 	key := r.next()
 	l := read[list](r, key)
 	failIf(l.n == 0, errNoKey)
@@ -2080,7 +2001,6 @@ func cmdLSet(w *writer, r *request) {
 	failIf(p == nil, "ERR index out of range")
 	*p = r.next()
 	r.changed(key, "lset", 1)
-	w.ok()
 }
 
 func cmdLRange(w *writer, r *request) {
@@ -2093,7 +2013,7 @@ func cmdLRange(w *writer, r *request) {
 	}
 }
 
-func cmdLTrim(w *writer, r *request) {
+func cmdLTrim(r *request) {
 	key, start, stop := r.next(), r.int(), r.int()
 	l := edit[list](r, key)
 	i, j := span(start, stop, l.n)
@@ -2102,16 +2022,13 @@ func cmdLTrim(w *writer, r *request) {
 	l.cut(k, at, l.n-j)
 	l.cut(0, 0, i)
 	r.changed(key, "ltrim", max(removed, existed))
-	w.ok()
 }
 
 func cmdLRem(w *writer, r *request) {
 	key, count, s := r.next(), r.int(), r.next()
 	l, kept, removed := edit[list](r, key), &list{}, 0
-	most := either(count == 0, l.n, int(min(max(count, -count), int64(l.n))))
-	if count == math.MinInt64 {
-		most = l.n
-	}
+	most := int(min(max(count, -count), int64(l.n)))
+	most = either(most > 0, most, l.n) // it is less for 0, and for what has no opposite
 	for _, e := range l.span(0, l.n, count < 0) {
 		if e == s && removed < most {
 			removed++
@@ -2212,11 +2129,7 @@ func remove[T any, P interface {
 
 func cmdHGetAll(w *writer, r *request) {
 	h, names, values := read[hash](r, r.next()), r.cmd.name != "hvals", r.cmd.name != "hkeys"
-	if names && values {
-		w.mapOf(h.n)
-	} else {
-		w.array(h.n)
-	}
+	either(names && values, w.mapOf, w.array)(h.n)
 	for field, v := range h.all() {
 		if names {
 			w.bulk(field)
@@ -2229,8 +2142,7 @@ func cmdHGetAll(w *writer, r *request) {
 
 func cmdHIncr(w *writer, r *request) {
 	key, field, by, zero := r.next(), r.next(), r.next(), "0"
-	isFloat := r.cmd.name == "hincrbyfloat"
-	if isFloat {
+	if r.cmd.floats() {
 		f, ok := parseDecimal(by)
 		failIf(!ok, errNotFloat)
 		failIf(f.IsInf(), "ERR value is NaN or Infinity")
@@ -2238,18 +2150,8 @@ func cmdHIncr(w *writer, r *request) {
 		toInt(by)
 	}
 	h := edit[hash](r, key)
-	text := *cmp.Or(h.get(field), &zero)
-	if isFloat {
-		text = plusDecimal(text, by, "ERR hash value is not a float")
-		w.bulk(text)
-	} else {
-		n, ok := parseInt(text)
-		failIf(!ok, "ERR hash value is not an integer")
-		n = plus(n, toInt(by))
-		text = strconv.FormatInt(n, 10)
-		w.int64(n)
-	}
-	h.put(field, text)
+	notNumber := errorf("ERR hash value is not %s", either(r.cmd.floats(), "a float", "an integer"))
+	h.put(field, r.add(w, *cmp.Or(h.get(field), &zero), by, notNumber))
 	r.changed(key, r.cmd.name, 1)
 }
 
@@ -2312,8 +2214,7 @@ func scan[V any](see view[V]) handler {
 	}
 }
 
-// A view is how hashes, sets and sorted sets look alike: a dict, how a value in it is
-// written, nil for none, and the word that asks for values beside the names.
+// A view is how hashes, sets and sorted sets look alike: a dict, its values written, and the word for them.
 type view[V any] struct {
 	find func(r *request, key string) *dict[V]
 	put  func(w *writer, v *V)
@@ -2413,21 +2314,18 @@ func (r *request) operands(keys []string, scores bool) []operand {
 	return list
 }
 
-// cmdSetAlgebra is SUNION, SINTER, SDIFF, and those that store the result.
 func cmdSetAlgebra(w *writer, r *request) {
 	dest := r.destination()
-	result := r.cmd.operation().combine(r.operands(r.rest(), false), sum, 0)
-	if dest == nil {
+	if result := r.cmd.operation().combine(r.operands(r.rest(), false), sum, 0); dest == nil {
 		members(w, result)
 	} else {
 		r.replace(w, *dest, r.cmd.name, result)
 	}
 }
 
-// cmdScoreAlgebra is ZUNION, ZINTER, ZDIFF, and those that store the result.
 func cmdScoreAlgebra(w *writer, r *request) {
 	dest, op := r.destination(), r.cmd.operation()
-	operands, how, withScores := r.sortedOperands(), sum, false
+	operands, how, withScores := r.sortedOperands(), aggregate(sum), false
 	var known []any
 	if op != difference {
 		known = append(known, "WEIGHTS", func() {
@@ -2435,7 +2333,7 @@ func cmdScoreAlgebra(w *writer, r *request) {
 			for i := range operands {
 				operands[i].weight = r.score("ERR weight value is not a float")
 			}
-		}, "AGGREGATE", func() { how = aggregate(r.oneOf("SUM", "MIN", "MAX")) })
+		}, "AGGREGATE", func() { how = []aggregate{sum, lesser, greater}[r.oneOf("SUM", "MIN", "MAX")] })
 	}
 	if dest == nil {
 		known = append(known, "WITHSCORES", &withScores)
@@ -2464,7 +2362,6 @@ func (w *writer) ranked(z *zset, i, j int, reverse, withScores bool) {
 	}
 }
 
-// sortedOperands reads the number of keys and then the keys.
 func (r *request) sortedOperands() []operand {
 	n := r.int()
 	failIf(n < 1, "ERR at least 1 input key is needed for '%s' command", r.cmd.name)
@@ -2513,7 +2410,6 @@ func (r *request) replace(w *writer, key, event string, c container) {
 
 // --- sorted set --------------------------------------------------------------
 
-// score reads a score; e is thrown when it is none.
 func (r *request) score(e replyError) float64 {
 	f, ok := parseDouble(r.next())
 	failIf(!ok, e)
@@ -2525,9 +2421,9 @@ type zaddOptions struct{ nx, xx, gt, lt, ch, incr bool }
 
 func cmdZAdd(w *writer, r *request) {
 	key, o := r.next(), zaddOptions{}
-	known := map[string]*bool{"NX": &o.nx, "XX": &o.xx, "GT": &o.gt, "LT": &o.lt, "CH": &o.ch, "INCR": &o.incr}
-	for r.more() && known[strings.ToUpper(r.words[r.pos])] != nil {
-		*known[r.option()] = true
+	is := map[string]*bool{"NX": &o.nx, "XX": &o.xx, "GT": &o.gt, "LT": &o.lt, "CH": &o.ch, "INCR": &o.incr}
+	for r.more() && is[strings.ToUpper(r.words[r.pos])] != nil {
+		*is[r.option()] = true
 	}
 	failIf(r.left() == 0 || r.left()%2 != 0, errSyntax)
 	failIf(o.nx && o.xx, "ERR XX and NX options at the same time are not compatible")
@@ -2614,8 +2510,7 @@ func interval(by order, first, last string) func(z *zset) (i, j int) {
 	}
 }
 
-// scoreBorder reads a score, with ( before it when it is not part of the range. It
-// is less strict than ZADD: space before it is skipped, and nothing at all is 0.
+// scoreBorder reads a score, exclusive behind (. It is less strict than ZADD: nothing at all is 0.
 func scoreBorder(s string, upper bool) border[scored] {
 	text, exclusive := strings.CutPrefix(s, "(")
 	f, ok := strtod(strings.TrimLeft(text, space))
@@ -2697,11 +2592,7 @@ func cmdZPop(w *writer, r *request) {
 	count, counts := r.lastCount()
 	z := edit[zset](r, key)
 	count = min(count, z.len())
-	if counts {
-		w.rows(count, true)
-	} else {
-		w.array(2 * count)
-	}
+	w.rows(either(counts, count, 2*count), counts)
 	r.take(w, key, z, r.cmd.end(), count, func() { w.row(counts) })
 }
 
@@ -2725,7 +2616,6 @@ func cmdSubscribe(w *writer, r *request) {
 	}
 }
 
-// confirm tells of a subscription or its end.
 func (r *request) confirm(w *writer, topic *string) {
 	w.push(3)
 	w.bulk(r.cmd.name)
@@ -2750,7 +2640,7 @@ func cmdUnsubscribe(w *writer, r *request) {
 }
 
 func cmdPubsubChannels(w *writer, r *request) {
-	failIf(r.left() > 1, "ERR unknown subcommand or wrong number of arguments for '%s'. Try PUBSUB HELP.", r.words[1])
+	r.failIfMore(1)
 	pattern, found := strings.Join(r.rest(), ""), []string{}
 	r.setShared(func() {
 		for channel := range r.server.topics[channels] {
@@ -2773,18 +2663,14 @@ func cmdPubsubNumSub(w *writer, r *request) {
 func cmdMonitor(w *writer, r *request) {
 	failIf(r.nested, "ERR MONITOR isn't allowed for DENY BLOCKING client")
 	w.ok()
-	if !r.spying {
-		r.setShared(func() { r.spying = true; r.handOver() })
-		r.server.spied.Add(1)
-	}
+	r.setShared(func() { r.subscribe(monitors, ""); r.handOver() })
 }
 
 // --- transactions ------------------------------------------------------------
 
-func cmdMulti(w *writer, r *request) {
+func cmdMulti(r *request) {
 	failIf(r.queueing(), "ERR MULTI calls can not be nested")
 	r.setShared(func() { r.queued = 0 })
-	w.ok()
 }
 
 // discard ends a transaction, and forgets what it waited for and watched.
@@ -2794,10 +2680,9 @@ func (r *request) discard() {
 	r.setShared(func() { r.queued = -1 })
 }
 
-func cmdDiscard(w *writer, r *request) {
+func cmdDiscard(r *request) {
 	failIf(!r.queueing(), "ERR DISCARD without MULTI")
 	r.discard()
-	w.ok()
 }
 
 func cmdExec(w *writer, r *request) {
@@ -2810,25 +2695,20 @@ func cmdExec(w *writer, r *request) {
 		return
 	}
 	w.array(len(queue))
-	for _, q := range queue {
-		sub := request{conn: r.conn, cmd: q.cmd, words: q.words, nested: true}
-		sub.call(w)
+	for i := range queue {
+		queue[i].call(w)
 	}
 }
 
-func cmdWatch(w *writer, r *request) {
+func cmdWatch(r *request) {
 	failIf(r.queueing(), "ERR WATCH inside MULTI is not allowed")
 	for _, key := range r.rest() {
 		r.find(key) // which removes a dead one
 		r.db.watch(&r.watcher, key)
 	}
-	w.ok()
 }
 
-func cmdUnwatch(w *writer, r *request) {
-	r.watcher.unwatch()
-	w.ok()
-}
+func cmdUnwatch(r *request) { r.watcher.unwatch() }
 
 // --- server ------------------------------------------------------------------
 
@@ -2845,31 +2725,26 @@ func cmdTime(w *writer, r *request) {
 }
 
 // cmdFlush is FLUSHDB and FLUSHALL. ASYNC and SYNC make no difference: it takes no time.
-func cmdFlush(w *writer, r *request) {
+func cmdFlush(r *request) {
 	r.options("ASYNC", r.end, "SYNC", r.end)
 	for _, d := range r.store.dbs {
 		if d == r.db || r.cmd.name == "flushall" {
-			r.store.changes += int64(d.keys.n) + 1
+			r.store.changes.Add(int64(d.keys.n) + 1)
 			r.store.replace(d, &db{}, r.now)
 		}
 	}
-	r.server.changed = append(r.server.changed, change{all: true})
-	w.ok()
+	r.store.changed = append(r.store.changed, change{})
 }
 
-func cmdSwapDB(w *writer, r *request) {
+func cmdSwapDB(r *request) {
 	a, b := r.dbIndex("ERR invalid first DB index"), r.dbIndex("ERR invalid second DB index")
 	was := *a
 	r.store.replace(a, b, r.now)
 	r.store.replace(b, &was, r.now)
-	r.store.changes++
-	w.ok()
+	r.store.changes.Add(1)
 }
 
-func cmdSave(w *writer, r *request) {
-	r.failSave(r.server.save(false))
-	w.ok()
-}
+func cmdSave(r *request) { r.failSave(r.server.save(false)) }
 
 func cmdBGSave(w *writer, r *request) {
 	r.options("SCHEDULE", r.end)
@@ -2877,7 +2752,6 @@ func cmdBGSave(w *writer, r *request) {
 	w.simple("Background saving started")
 }
 
-// failSave throws what went wrong with a save.
 func (r *request) failSave(err error) {
 	failIf(err == errSaving, "ERR Background save already in progress")
 	failIf(err != nil, "ERR")
@@ -2891,11 +2765,7 @@ func cmdShutdown(w *writer, r *request) {
 	save = save || !noSave && r.server.config.get("save") != ""
 	slog.Info("User requested shutdown...")
 	r.closing = true // so that the shutdown need not wait for us
-	go func() {
-		if err := r.server.shutdown(save); err != nil {
-			slog.Error("Shutdown failed", "err", err)
-		}
-	}()
+	go r.server.shutdown(save)
 }
 
 func cmdConfigGet(w *writer, r *request) {
@@ -2908,27 +2778,28 @@ func cmdConfigGet(w *writer, r *request) {
 	w.any(found)
 }
 
-func cmdConfigSet(w *writer, r *request) {
+func cmdConfigSet(r *request) {
 	failIf(r.left()%2 != 0, errSyntax)
 	values := make(map[string]string)
-	for list := r.rest(); len(list) > 0; list = list[2:] {
-		name := strings.ToLower(list[0])
+	for pair := range slices.Chunk(r.rest(), 2) {
+		name := strings.ToLower(pair[0])
 		i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
-		failIf(i < 0, "ERR Unknown option or number of arguments for CONFIG SET - '%s'", list[0])
-		v, complaint := settings[i].check(list[1])
+		failIf(i < 0, "ERR Unknown option or number of arguments for CONFIG SET - '%s'", pair[0])
+		v, wrong := settings[i].check(pair[1])
 		if _, twice := values[name]; twice {
-			complaint = "duplicate parameter"
+			wrong = "duplicate parameter"
 		} else if settings[i].fixed != "" {
-			complaint = "can't set " + settings[i].fixed + " config"
+			wrong = "can't set " + settings[i].fixed + " config"
 		}
-		failIf(complaint != "", "ERR CONFIG SET failed (possibly related to argument '%s') - %s", list[0], complaint)
+		failIf(wrong != "", "ERR CONFIG SET failed (possibly related to argument '%s') - %s", pair[0], wrong)
 		values[name] = v
 	}
-	r.server.config.set(values)
-	w.ok()
+	for name, v := range values {
+		r.server.config.set(name, v)
+	}
 }
 
-func cmdConfigResetStat(w *writer, r *request) {
+func cmdConfigResetStat(r *request) {
 	s := r.server
 	counters := []*atomic.Int64{&s.hits, &s.misses, &s.accepted, &s.refused, &s.store.expired}
 	for _, c := range allCommands() {
@@ -2937,10 +2808,8 @@ func cmdConfigResetStat(w *writer, r *request) {
 	for _, n := range counters {
 		n.Store(0)
 	}
-	w.ok()
 }
 
-// cmdHelp is HELP of every command that has subcommands.
 func cmdHelp(w *writer, r *request) {
 	parent := commands[strings.TrimSuffix(r.cmd.name, "|help")]
 	name := strings.ToUpper(parent.name)
@@ -2954,16 +2823,14 @@ func cmdHelp(w *writer, r *request) {
 	}
 }
 
-func cmdDebugSleep(w *writer, r *request) {
+func cmdDebugSleep(r *request) {
 	seconds, _ := strtod(r.next())
 	time.Sleep(time.Duration(seconds * float64(time.Second)))
-	w.ok()
 }
 
-func cmdDebugReload(w *writer, r *request) {
+func cmdDebugReload(r *request) {
 	err := r.server.reload()
 	failIf(err != nil, "ERR Error trying to load the RDB dump: %v", err)
-	w.ok()
 }
 
 func cmdDebugObject(w *writer, r *request) {
@@ -2974,10 +2841,7 @@ func cmdDebugObject(w *writer, r *request) {
 		it, encoding, it.size(), it.access, r.now/1000-int64(it.access)))
 }
 
-func cmdDebugSetActiveExpire(w *writer, r *request) {
-	r.store.lazyOnly.Store(r.int() == 0)
-	w.ok()
-}
+func cmdDebugExpire(r *request) { r.store.lazyOnly.Store(r.int() == 0) }
 
 func cmdMemoryUsage(w *writer, r *request) {
 	key, samples := r.next(), int64(5)
@@ -2990,79 +2854,58 @@ func cmdMemoryUsage(w *writer, r *request) {
 	}
 }
 
-// The slow log holds the commands that took longest, the last one first. server.mu guards it.
-type slowlog struct {
-	entries []any // as SLOWLOG GET returns them
-	next    int   // the number of the next entry
-}
-
-// add enters a command, its arguments cut where they are many or long.
-func (l *slowlog) add(r *request, took int64) {
+// logSlow enters the command, its arguments cut where they are many or long, at the top of the slow log.
+func (r *request) logSlow(took int64) {
 	const mostArgs, mostBytes = 32, 128
-	args := slices.Clone(r.words)
+	s, args := r.server, slices.Clone(r.words)
 	if n := len(args) - mostArgs; n > 0 {
 		args = append(args[:mostArgs-1], fmt.Sprintf("... (%d more arguments)", n+1))
 	}
-	for i, s := range args {
-		if n := len(s) - mostBytes; n > 0 {
-			args[i] = fmt.Sprintf("%s... (%d more bytes)", s[:mostBytes], n)
+	for i, word := range args {
+		if n := len(word) - mostBytes; n > 0 {
+			args[i] = fmt.Sprintf("%s... (%d more bytes)", word[:mostBytes], n)
 		}
 	}
-	entry := []any{l.next, r.now / 1000, took, args, r.RemoteAddr().String(), r.name}
-	l.next++
-	l.entries = slices.Insert(l.entries, 0, any(entry))
-	l.entries = l.entries[:min(len(l.entries), int(r.server.config.int("slowlog-max-len")))]
+	entry := []any{s.nextSlow, r.now / 1000, took, args, r.RemoteAddr().String(), r.name}
+	s.nextSlow++
+	s.slowlog = slices.Insert(s.slowlog, 0, any(entry))
+	s.slowlog = s.slowlog[:min(len(s.slowlog), int(s.config.int("slowlog-max-len")))]
 }
 
-func cmdSlowlog(w *writer, r *request) {
+func cmdSlowlogReset(r *request)          { r.setShared(func() { r.server.slowlog = nil }) }
+func cmdSlowlogLen(w *writer, r *request) { r.setShared(func() { w.int(len(r.server.slowlog)) }) }
+
+func cmdSlowlogGet(w *writer, r *request) {
 	count := 10
-	failIf(r.left() > 1, "ERR unknown subcommand or wrong number of arguments for '%s'. Try SLOWLOG HELP.", r.words[1])
-	if r.more() {
+	if r.failIfMore(1); r.more() {
 		count = r.atLeast(-1, "ERR count should be greater than or equal to -1")
 	}
 	r.setShared(func() {
-		list := &r.server.slowlog.entries
-		switch r.cmd.name {
-		case "slowlog|get":
-			w.any((*list)[:either(count < 0, len(*list), min(count, len(*list)))])
-		case "slowlog|len":
-			w.int(len(*list))
-		default:
-			*list = nil
-			w.ok()
-		}
+		list := r.server.slowlog
+		w.any(list[:either(count < 0, len(list), min(count, len(list)))])
 	})
 }
 
 func cmdInfo(w *writer, r *request) {
-	asked, text := make(map[string]bool), ""
-	for _, section := range r.rest() {
-		asked[strings.ToLower(section)] = true
-	}
-	for _, s := range r.info() {
-		usual := (len(asked) == 0 || asked["default"]) && s.name != "Commandstats"
-		if usual || asked["all"] || asked["everything"] || asked[strings.ToLower(s.name)] {
-			text += either(text == "", "", "\r\n") + "# " + s.name + "\r\n"
-			for pair := range slices.Chunk(s.facts, 2) {
-				text += fmt.Sprintf("%s:%v\r\n", pair[0], pair[1])
+	asked, text := strings.Fields(strings.ToLower(strings.Join(r.rest(), " "))), ""
+	asksFor := func(name string) bool { return slices.Contains(asked, strings.ToLower(name)) }
+	for section := range slices.Chunk(r.info(), 2) {
+		name := section[0].(string)
+		usual := (len(asked) == 0 || asksFor("default")) && name != "Commandstats"
+		if usual || asksFor("all") || asksFor("everything") || asksFor(name) {
+			text += either(text == "", "", "\r\n") + "# " + name + "\r\n"
+			for fact := range slices.Chunk(section[1].(fields), 2) {
+				text += fmt.Sprintf("%s:%v\r\n", fact[0], fact[1])
 			}
 		}
 	}
 	w.verbatim(text)
 }
 
-// A section is a part of INFO.
-type section struct {
-	name  string
-	facts fields
-}
-
-// info returns what INFO tells, the last section only to those who ask for it.
-func (r *request) info() []section {
+// info returns the sections of INFO, the last of them for those who ask for it.
+func (r *request) info() fields {
 	s, saves := r.server, &r.server.saver
-	_, port, _ := net.SplitHostPort(s.listener.Addr().String())
-	up, began := int64(time.Since(s.started).Seconds()), saves.background.Load()
-	clients, blocked, reads, calls := s.allClients(), 0, 0, int64(0)
+	began, blocked, reads, calls := saves.background.Load(), 0, 0, int64(0)
 	var keyspace, stats fields
 	for _, d := range r.store.dbs {
 		if d.keys.n > 0 {
@@ -3080,82 +2923,69 @@ func (r *request) info() []section {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range clients {
+	for _, c := range s.clients {
 		blocked += oneIf(c.blocked.Load())
 		reads += len(c.topics[tracked])
 	}
-	heap, total, user := runtimeUse()
-	megabytes := func(n uint64) string { return fmt.Sprintf("%.2fM", float64(n)/(1<<20)) }
-	return []section{
-		{"Server", fields{"redis_version", redisVersion, "redis_lite_version", liteVersion,
-			"run_id", s.runID, "redis_mode", "standalone", "os", runtime.GOOS + " " + runtime.GOARCH,
-			"tcp_port", port, "arch_bits", strconv.IntSize, "go_version", runtime.Version(),
-			"process_id", os.Getpid(), "server_time_usec", r.store.clock.micros(), "uptime_in_seconds", up,
-			"uptime_in_days", up / 86400, "hz", int64(time.Second / samplerPause)}},
-		{"Clients", fields{"connected_clients", len(clients), "maxclients", s.config.get("maxclients"),
-			"blocked_clients", blocked, "tracking_clients", s.trackers.Load()}},
-		{"Memory", fields{"used_memory", heap, "used_memory_human", megabytes(heap), "used_memory_rss", total,
-			"used_memory_rss_human", megabytes(total), "maxmemory", 0, "maxmemory_human", "0B",
-			"maxmemory_policy", "noeviction", "mem_allocator", runtime.Version(), "lazyfree_pending_objects", 0}},
-		{"Persistence", fields{"loading", 0, "rdb_changes_since_last_save", r.store.changes, "aof_enabled", 0,
-			"rdb_bgsave_in_progress", oneIf(began != 0), "rdb_last_save_time", saves.last.Load(),
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	cpu := []metrics.Sample{{Name: "/cpu/classes/user:cpu-seconds"}}
+	metrics.Read(cpu)
+	return fields{
+		"Server", fields{"redis_version", redisVersion, "redis_lite_version", liteVersion, "redis_mode",
+			"standalone", "os", runtime.GOOS, "arch_bits", strconv.IntSize, "go_version", runtime.Version(),
+			"process_id", os.Getpid(), "run_id", fmt.Sprintf("%040x", s.started.UnixNano()),
+			"tcp_port", s.listener.Addr().(*net.TCPAddr).Port, "hz", int64(time.Second / samplerPause),
+			"uptime_in_seconds", int64(time.Since(s.started).Seconds())},
+		"Clients", fields{"connected_clients", len(s.clients), "maxclients", s.config.get("maxclients"),
+			"blocked_clients", blocked, "tracking_clients", s.interested[trackers].Load()},
+		"Memory", fields{"used_memory", memory.HeapAlloc, "used_memory_human",
+			fmt.Sprintf("%.2fM", float64(memory.HeapAlloc)/(1<<20)), "used_memory_rss",
+			memory.Sys - memory.HeapReleased, "maxmemory", 0, "maxmemory_policy", "noeviction"},
+		"Persistence", fields{"loading", 0, "rdb_changes_since_last_save", r.store.changes.Load(),
+			"aof_enabled", 0, "rdb_bgsave_in_progress", oneIf(began != 0),
+			"rdb_last_save_time", saves.last.Load(),
 			"rdb_last_bgsave_status", either(saves.failing.Load(), "err", "ok"),
-			"rdb_last_bgsave_time_sec", saves.seconds.Load(),
 			"rdb_current_bgsave_time_sec", either(began != 0, time.Now().Unix()-began, -1),
-			"rdb_last_load_keys_expired", saves.expired, "rdb_last_load_keys_loaded", saves.loaded,
-			"rdb_saves", saves.saves.Load()}},
-		{"Stats", fields{"total_connections_received", s.accepted.Load(), "evicted_keys", 0,
-			"total_commands_processed", calls,
+			"rdb_saves", saves.saves.Load()},
+		"Stats", fields{"total_connections_received", s.accepted.Load(), "total_commands_processed", calls,
 			"rejected_connections", s.refused.Load(), "expired_keys", s.store.expired.Load(),
-			"keyspace_hits", s.hits.Load(), "keyspace_misses", s.misses.Load(),
+			"keyspace_hits", s.hits.Load(), "keyspace_misses", s.misses.Load(), "evicted_keys", 0,
 			"tracking_total_keys", len(s.topics[tracked]), "tracking_total_items", reads,
-			"tracking_total_prefixes", len(s.topics[prefixes])}},
-		{"Replication", fields{"role", "master", "connected_slaves", 0, "master_repl_offset", 0}},
-		{"CPU", fields{"used_cpu_user", user}},
-		{"Cluster", fields{"cluster_enabled", 0}},
-		{"Keyspace", keyspace},
-		{"Commandstats", stats},
+			"tracking_total_prefixes", len(s.topics[prefixes])},
+		"Replication", fields{"role", "master", "connected_slaves", 0, "master_repl_offset", 0},
+		"CPU", fields{"used_cpu_user", cpu[0].Value.Float64()},
+		"Cluster", fields{"cluster_enabled", 0},
+		"Keyspace", keyspace,
+		"Commandstats", stats,
 	}
 }
 
-// runtimeUse returns the bytes in live and not yet collected objects, all that Go holds of the system, and the
-// seconds of processor time that it estimates.
-func runtimeUse() (heap, total uint64, user float64) {
-	var use [4]metrics.Sample
-	for i, name := range []string{"memory/classes/heap/objects:bytes", "memory/classes/total:bytes",
-		"memory/classes/heap/released:bytes", "cpu/classes/user:cpu-seconds"} {
-		use[i].Name = "/" + name
-	}
-	metrics.Read(use[:])
-	return use[0].Value.Uint64(), use[1].Value.Uint64() - use[2].Value.Uint64(), use[3].Value.Float64()
-}
-
-// allCommands returns the commands in the order of their names, each with its subcommands behind it.
-var allCommands = sync.OnceValue(func() []*command { return listed(commands) })
-
-// topCommands returns the commands without their subcommands.
-var topCommands = sync.OnceValue(func() []*command {
-	return slices.DeleteFunc(listed(commands), func(c *command) bool { return c.named == 2 })
-})
-
+// listed returns commands in the order of their names, and allCommands all, each before its subcommands.
 func listed(m map[string]*command) (list []*command) {
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		if name == strings.ToLower(name) { // and not the same in capitals
-			list = append(append(list, m[name]), listed(m[name].subs)...)
+			list = append(list, m[name])
 		}
+	}
+	return list
+}
+
+func allCommands() (list []*command) {
+	for _, c := range listed(commands) {
+		list = append(append(list, c), listed(c.subs)...)
 	}
 	return list
 }
 
 // --- COMMAND -----------------------------------------------------------------
 
-func cmdCommandCount(w *writer, r *request) { w.int(len(topCommands())) }
+func cmdCommandCount(w *writer, r *request) { w.int(len(commands) / 2) }
 
-// selected returns the commands that the arguments name, like "get" or
-// "config|set", nil for each that there is not; all when there are no arguments.
+// selected returns the commands that arguments like config|set name, nil for each that there is not, or all.
 func (r *request) selected() (list []*command) {
 	if !r.more() {
-		return topCommands()
+		return listed(commands)
 	}
 	for _, name := range r.rest() {
 		first, second, isSub := strings.Cut(strings.ToLower(name), "|")
@@ -3169,19 +2999,18 @@ func (r *request) selected() (list []*command) {
 }
 
 func cmdCommandInfo(w *writer, r *request) {
-	list := r.selected()
-	w.array(len(list))
-	for _, c := range list {
-		if c != nil {
-			w.any(c.info())
-		} else {
-			w.null()
-		}
+	list := []any{}
+	for _, c := range r.selected() {
+		list = append(list, c.info())
 	}
+	w.any(list)
 }
 
-// info is what COMMAND INFO says of a command.
-func (c *command) info() []any {
+// info is what COMMAND INFO says of a command, or null.
+func (c *command) info() any {
+	if c == nil {
+		return nil
+	}
 	subs, flags := []any{}, names{}
 	for _, sub := range listed(c.subs) {
 		subs = append(subs, sub.info())
@@ -3196,15 +3025,12 @@ func (c *command) info() []any {
 }
 
 // categories returns the ACL categories, which follow from group and flags.
-func (c *command) categories() (list names) {
+func (c *command) categories() names {
 	group := "@" + strings.TrimSuffix(strings.ReplaceAll(c.group.name, "-", ""), "s") // as in transactions
-	for _, name := range chosen("@keyspace", group == "@generic", "@read", c.flags&readonly != 0,
+	return chosen("@keyspace", group == "@generic", "@read", c.flags&readonly != 0,
 		"@write", c.flags&write != 0, group, group != "@generic" && group != "@server",
 		"@admin", c.flags&admin != 0, "@dangerous", c.flags&admin != 0, "@blocking", c.flags&blocking != 0,
-		"@fast", c.flags&fast != 0, "@slow", c.flags&fast == 0) {
-		list = append(list, name.(string))
-	}
-	return list
+		"@fast", c.flags&fast != 0, "@slow", c.flags&fast == 0)
 }
 
 func cmdCommandList(w *writer, r *request) {
@@ -3215,7 +3041,7 @@ func cmdCommandList(w *writer, r *request) {
 	})
 	for _, c := range allCommands() {
 		if kind == "" || kind == "PATTERN" && match(word, c.name) ||
-			kind == "ACLCAT" && slices.Contains(c.categories(), "@"+word) {
+			kind == "ACLCAT" && slices.Contains(c.categories(), "@"+word) { // there are no modules
 			found = append(found, c.name)
 		}
 	}
@@ -3248,7 +3074,8 @@ func (c *command) docs() fields {
 	doc, args, subs := fields{"summary", c.summary, "group", c.group.name}, []any{}, fields{}
 	for _, term := range c.terms {
 		inner, optional := strings.CutPrefix(term, "[")
-		arg := fields{"name", strings.TrimSuffix(inner, "]"), "type", either(isKeyName(inner), "key", "string")}
+		kind := either(isKeyName(inner), "key", "string")
+		arg := fields{"name", strings.TrimSuffix(inner, "]"), "type", kind}
 		if optional {
 			arg = append(arg, "flags", names{"optional"})
 		}

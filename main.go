@@ -2,8 +2,7 @@
 //
 // Read it in the order in which a command travels, for example SET Name John:
 //
-//   - main.go: main starts a server; serve gives each connection a goroutine,
-//     which reads a command, dispatches it and sends the reply;
+//   - main.go: each connection has a goroutine, which reads, dispatches and sends the reply;
 //   - resp.go: reader.commands takes the three words off the wire;
 //   - commands.go: the table finds the row for SET, whose handler is cmdSet;
 //   - store.go: the keyspace, a dict, where the string is put;
@@ -16,13 +15,11 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"math"
 	"net"
 	"os"
@@ -61,27 +58,21 @@ func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		sig := <-signals
-		slog.Info("Received " + sig.String() + ", shutting down. Once more to exit at once.")
+		slog.Info("Received " + (<-signals).String() + ", shutting down. Once more to exit at once.")
 		go func() { <-signals; os.Exit(1) }()
-		if err := s.shutdown(s.config.get("save") != ""); err != nil {
-			slog.Error("Cannot save, and so goes on. Once more to exit without.", "err", err)
-		}
+		s.shutdown(s.config.get("save") != "")
 	}()
 	<-s.done
 }
 
 // tune fits Go's runtime to a server that shares its machine with its clients.
 func tune() {
-	// Half of the processors are left to the clients, which in a demo or a
-	// benchmark run beside us: goroutines that compete with them for a processor
-	// cost more in wake-ups than they win. GOMAXPROCS overrides it.
+	// Half of the processors are left to the clients beside us: to compete with them costs more than it wins.
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2))
 	}
-	// The monitor thread of Go's runtime falls asleep whenever nothing runs, and the next system call has to
-	// wake it: under load some thousand times a second, for a tenth of all we do. It stays awake while it is
-	// asked to trace the scheduler, so we ask for a line in 24 days. Only the environment at the start counts.
+	// To wake the monitor thread of Go's runtime costs a tenth of all we do. Asked to trace the scheduler it
+	// does not fall asleep: we ask for a line in 24 days, as only the environment at the start can.
 	if path, err := os.Executable(); err == nil && os.Getenv("GODEBUG") == "" {
 		os.Setenv("GODEBUG", "schedtrace="+strconv.Itoa(math.MaxInt32))
 		syscall.Exec(path, os.Args, os.Environ()) // if it cannot, we go on as we are
@@ -90,8 +81,7 @@ func tune() {
 
 // --- configuration -----------------------------------------------------------
 
-// A setting is one thing that can be configured: with a flag of the same name at the start, if it has a usage,
-// and with CONFIG SET unless it is fixed. Values are written as in redis.conf.
+// A setting is a flag, if it has a usage, and CONFIG SET changes it, unless it is fixed; as in redis.conf.
 type setting struct {
 	name, value, usage string // value: the default
 	check              check
@@ -111,8 +101,9 @@ var settings = []setting{
 	{"requirepass", "", "password that clients must give", anyText, ""},
 	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), ""},
 	{"timeout", "0", "seconds that a client may be idle; 0 is for ever", number(0, 1<<31-1), ""},
-	{"loglevel", "notice", "debug, verbose, notice or warning", oneOf("debug", "verbose", "notice", "warning"), ""},
-	{"enable-debug-command", "no", "who may use DEBUG: no, local or yes", oneOf("no", "yes", "local"), "immutable"},
+	{"loglevel", "notice", "debug, verbose, notice or warning",
+		oneOf("debug", "verbose", "notice", "warning"), ""},
+	{"enable-debug-command", "no", "who may DEBUG: no, local, yes", oneOf("no", "yes", "local"), "immutable"},
 	{"databases", strconv.Itoa(databases), "", number(databases, databases), "immutable"},
 	{"appendonly", "no", "", oneOf("no"), "immutable"},
 	{"maxmemory", "0", "", number(0, 0), "immutable"},
@@ -127,18 +118,17 @@ var settings = []setting{
 func anyText(v string) (kept, complaint string) { return v, "" }
 
 func number(low, high int64) check {
-	return func(v string) (kept, complaint string) {
+	bounds := fmt.Sprintf("argument must be between %d and %d inclusive", low, high)
+	return func(v string) (string, string) {
 		n, ok := parseInt(v)
-		complaint = either(n < low || n > high, fmt.Sprintf("argument must be between %d and %d inclusive", low, high), "")
+		complaint := either(n < low || n > high, bounds, "")
 		return v, either(ok, complaint, "argument couldn't be parsed into an integer")
 	}
 }
 
 func oneOf(words ...string) check {
-	complaint := "argument(s) must be one of the following: " + strings.Join(words, ", ")
-	if slices.Equal(words, []string{"yes", "no"}) {
-		complaint = "argument must be 'yes' or 'no'"
-	}
+	complaint := either(slices.Equal(words, []string{"yes", "no"}), "argument must be 'yes' or 'no'",
+		"argument(s) must be one of the following: "+strings.Join(words, ", "))
 	return func(v string) (string, string) {
 		v = strings.ToLower(v)
 		return v, either(slices.Contains(words, v), "", complaint)
@@ -160,8 +150,7 @@ func savePoints(v string) (kept, complaint string) {
 	return strings.Join(strings.Fields(v), " "), either(ok, "", "Invalid save parameters")
 }
 
-// eventClasses reads which keyspace notifications are wanted, in letters, and puts these in Redis's order. A
-// stands for all types.
+// eventClasses reads in letters which keyspace notifications are wanted, and puts them in Redis's order.
 func eventClasses(v string) (kept, complaint string) {
 	const types, others = "g$lshzxetd", "nKEm"
 	lacks := func(c rune) bool { return !strings.ContainsRune(v, c) }
@@ -172,32 +161,31 @@ func eventClasses(v string) (kept, complaint string) {
 	return kept, either(bad, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.", "")
 }
 
-// logLevels are Redis's names for what log/slog has as levels.
+// logLevels are what Redis's names are for log/slog.
 var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "verbose": slog.LevelInfo - 2,
 	"notice": slog.LevelInfo, "warning": slog.LevelWarn}
 
 // config holds the values of the settings, and once more those that are looked at with every command.
 type config struct {
-	mu     sync.RWMutex
-	values map[string]string
+	values sync.Map               // name to value
 	events atomic.Pointer[string] // notify-keyspace-events
 	slow   atomic.Int64           // slowlog-log-slower-than, in µs
 }
 
 func newConfig() *config {
-	c := &config{values: make(map[string]string)}
+	c := &config{}
 	for _, s := range settings {
-		c.values[s.name], _ = s.check(s.value)
+		v, _ := s.check(s.value)
+		c.set(s.name, v)
 	}
-	c.set(nil)
 	return c
 }
 
 // get returns the value of a setting, and int the number that it is.
 func (c *config) get(name string) string {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.values[name]
+	v, _ := c.values.Load(name)
+	s, _ := v.(string)
+	return s
 }
 
 func (c *config) int(name string) int64 {
@@ -205,18 +193,14 @@ func (c *config) int(name string) int64 {
 	return n
 }
 
-// set gives settings new values, which were checked.
-func (c *config) set(values map[string]string) {
-	c.mu.Lock()
-	maps.Copy(c.values, values)
-	c.mu.Unlock()
+func (c *config) set(name, value string) {
+	c.values.Store(name, value)
 	events := c.get("notify-keyspace-events")
 	c.events.Store(&events)
 	c.slow.Store(c.int("slowlog-log-slower-than"))
 	slog.SetLogLoggerLevel(logLevels[c.get("loglevel")])
 }
 
-// parseFlags reads the command line.
 func (c *config) parseFlags(args []string) error {
 	flags := flag.NewFlagSet("redis-lite", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -228,11 +212,8 @@ func (c *config) parseFlags(args []string) error {
 		help += fmt.Sprintf("\n  -%-21s %s (default %q)", s.name, s.usage, s.value)
 		flags.Func(s.name, s.usage, func(v string) error {
 			v, complaint := s.check(v)
-			if complaint != "" {
-				return errors.New(complaint)
-			}
-			c.set(map[string]string{s.name: v})
-			return nil
+			c.set(s.name, v)
+			return either(complaint != "", errors.New(complaint), nil)
 		})
 	}
 	err := flags.Parse(args)
@@ -251,37 +232,33 @@ type server struct {
 	store    *store
 	config   *config
 	saver    saver
-	slowlog  slowlog
 	listener net.Listener
 	started  time.Time
-	runID    string        // by which clients tell one run of a server from the next
 	done     chan struct{} // closed when the shutdown is complete
 	stopping atomic.Bool
 
 	hits, misses, accepted, refused atomic.Int64
-	spied, trackers                 atomic.Int32 // clients in MONITOR, and with TRACKING
-	allStop                         atomic.Bool  // a pause goes for all commands, and not only for writes
+	interested                      [kinds]atomic.Int32 // how many there are of each kind
+	allStop                         atomic.Bool         // a pause goes for all commands, not only for writes
 
-	// The store's lock guards what a command changed and did not announce yet, and which client's it is.
-	changed []change
-	acting  *conn
+	acting *conn // whose command has the store's lock
 
-	mu      sync.Mutex // guards what follows, and what clients tell of each other
-	nextID  int64
-	clients map[int64]*conn
-	topics  [4]registry[*conn] // who is interested in what
-	running sync.WaitGroup     // the connections
+	mu       sync.Mutex // guards what follows, and what clients tell of each other
+	nextID   int64
+	clients  map[int64]*conn
+	topics   [kinds]registry[*conn] // who is interested in what
+	slowlog  []any                  // the commands that took longest, as SLOWLOG GET returns them
+	nextSlow int
+	running  sync.WaitGroup // the connections
 }
 
 func newServer() *server {
-	id := make([]byte, 20)
-	rand.Read(id)
 	s := &server{store: newStore(), config: newConfig(), started: time.Now(), done: make(chan struct{}),
-		clients: make(map[int64]*conn), runID: fmt.Sprintf("%x", id)}
+		clients: make(map[int64]*conn)}
 	for kind := range s.topics {
 		s.topics[kind] = make(registry[*conn])
 	}
-	s.store.notify, s.store.onChange = s.notify, s.note
+	s.store.notify, s.store.onUnlock = s.notify, s.announce
 	s.saver.last.Store(s.started.Unix())
 	return s
 }
@@ -296,20 +273,15 @@ func (s *server) start() error {
 	if err != nil {
 		return err
 	}
-	s.welcome(loaded)
+	addr := s.listener.Addr().(*net.TCPAddr)
+	slog.Info(fmt.Sprintf("Redis Lite %s (Redis %s) listens on %s, pid %d, %d keys loaded",
+		liteVersion, redisVersion, addr, os.Getpid(), loaded))
+	slog.Info(fmt.Sprintf("Try:  redis-cli -p %d SET Name John", addr.Port))
+	slog.Info(fmt.Sprintf("      redis-benchmark -p %d -t set,get -q", addr.Port))
+	slog.Info(fmt.Sprintf("      printf 'GET Name\\r\\nQUIT\\r\\n' | nc %s %d", addr.IP, addr.Port))
 	go s.accept()
 	go s.cron()
 	return nil
-}
-
-// welcome tells where the server listens, and what to try.
-func (s *server) welcome(loaded int) {
-	host, port, _ := net.SplitHostPort(s.listener.Addr().String())
-	slog.Info(fmt.Sprintf("Redis Lite %s (Redis %s) listens on %s, pid %d, %d keys loaded",
-		liteVersion, redisVersion, s.listener.Addr(), os.Getpid(), loaded))
-	slog.Info(fmt.Sprintf("Try:  redis-cli -p %s SET Name John", port))
-	slog.Info(fmt.Sprintf("      redis-benchmark -p %s -t set,get -q", port))
-	slog.Info(fmt.Sprintf("      printf 'GET Name\\r\\nQUIT\\r\\n' | nc %s %s", host, port))
 }
 
 func (s *server) accept() {
@@ -326,12 +298,12 @@ func (s *server) accept() {
 		s.accepted.Add(1)
 		if c := s.admit(socket); c != nil {
 			go c.serve()
-			continue
+		} else {
+			s.refused.Add(1)
+			socket.SetWriteDeadline(time.Now().Add(time.Second))
+			io.WriteString(socket, "-ERR max number of clients reached\r\n")
+			socket.Close()
 		}
-		s.refused.Add(1)
-		socket.SetWriteDeadline(time.Now().Add(time.Second))
-		io.WriteString(socket, "-ERR max number of clients reached\r\n")
-		socket.Close()
 	}
 }
 
@@ -352,20 +324,13 @@ func (s *server) admit(socket net.Conn) *conn {
 
 // cron does ten times a second what must be done from time to time.
 func (s *server) cron() {
-	tick := time.NewTicker(samplerPause)
-	defer tick.Stop()
 	for {
 		select {
-		case <-tick.C:
+		case <-time.After(samplerPause):
 		case <-s.done:
 			return
 		}
 		s.store.sample()
-		if s.trackers.Load() > 0 {
-			s.store.Lock()
-			s.announce()
-			s.store.Unlock()
-		}
 		s.saveIfDue()
 		s.dropIdle(s.config.int("timeout") * 1000)
 	}
@@ -377,15 +342,14 @@ func (s *server) dropIdle(limit int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.clients {
-		waits := c.blocked.Load() || c.subscriptions() > 0 || c.spying
+		waits := c.blocked.Load() || c.subscriptions() > 0 || len(c.topics[monitors]) > 0
 		if limit > 0 && now-c.active.Load() > limit && !waits {
 			c.Close()
 		}
 	}
 }
 
-// shutdown lets every client finish what it has begun, saves if asked to, and closes done. When the dump
-// cannot be written it reports that and goes on serving those who come.
+// shutdown saves if asked to, lets clients finish and closes done. When it cannot save it goes on serving.
 func (s *server) shutdown(save bool) error {
 	if !s.stopping.CompareAndSwap(false, true) {
 		return errors.New("already shutting down")
@@ -393,6 +357,7 @@ func (s *server) shutdown(save bool) error {
 	if save {
 		if err := s.save(true); err != nil {
 			s.stopping.Store(false)
+			slog.Error("Cannot save, and so goes on", "err", err)
 			return err
 		}
 	}
@@ -408,10 +373,7 @@ func (s *server) shutdown(save bool) error {
 	case <-finished:
 	case <-time.After(time.Second):
 	}
-	s.store.RLock()
-	late := s.store.changes // made while we took leave
-	s.store.RUnlock()
-	if save && late > 0 {
+	if late := s.store.changes.Load(); save && late > 0 { // made while we took leave
 		if err := s.save(true); err != nil {
 			slog.Error("The last changes are lost", "changes", late, "err", err)
 		}
@@ -433,60 +395,40 @@ type conn struct {
 	in      *reader
 	out     writer  // replies that were not sent yet
 	req     request // of the command that runs now; made once
-	ahead   []*item // what lookAhead looks at
 	outbox  outbox
 	closing bool // to be closed when the replies are sent
-	replies replyMode
+	muted   int  // how many more commands get no reply, as CLIENT REPLY asked
 	watcher watcher
-	caching bool // CLIENT CACHING makes an exception for the next command
+	caching bool      // CLIENT CACHING makes an exception for the next command
+	queue   []request // the commands between MULTI and EXEC
+	aborted bool      // one of them was refused
 
-	waiter   *waiter       // while a command blocks, and
-	patience time.Duration // for how long at most, 0 for ever
-	none     func(*writer) // what it then answers
-	late     writer        // its reply, by whoever serves it under the store's lock
-	blocked  atomic.Bool
-
-	queue   []queued // the commands between MULTI and EXEC
-	aborted bool     // one of them was refused
+	waiter  *waiter       // while a command blocks
+	none    func(*writer) // what it answers when it was in vain
+	late    writer        // its reply, by whoever serves it under the store's lock
+	blocked atomic.Bool
 
 	clock   int64                   // Unix time in µs when the last command ended, 0 after a pause
 	active  atomic.Int64            // Unix ms of the last command
 	command atomic.Pointer[command] // the last command
 
 	// What other clients may ask for changes only under server.mu.
-	db              *db
-	name            string
-	lib             [2]string          // name and version of the client library
-	queued          int                // the length of queue, -1 outside of MULTI
-	speaking        int                // RESP 2 or 3
-	noEvict, spying bool               // with CLIENT NO-EVICT, and in MONITOR
-	topics          [4]map[string]bool // what it is interested in
-	tracking        tracking
+	db       *db
+	name     string
+	lib      [2]string // name and version of the client library
+	queued   int       // the length of queue, -1 outside of MULTI
+	speaking int       // RESP 2 or 3
+	noEvict  bool
+	topics   [kinds]map[string]bool // what it is interested in
+	tracking tracking
 }
-
-// queued is a command that waits for EXEC.
-type queued struct {
-	cmd   *command
-	words []string
-}
-
-// replyMode is what CLIENT REPLY asks for.
-type replyMode int
-
-const (
-	replyOn replyMode = iota
-	replyOff
-	replySkipNext // no reply to the next command, for which it becomes
-	replySkip     // no reply to this one
-)
 
 func newConn(s *server, socket net.Conn) *conn {
 	c := &conn{Conn: socket, server: s, store: s.store, created: s.store.clock.millis()}
 	c.active.Store(c.created)
 	c.in = newReader(c)
 	c.in.guest = s.config.get("requirepass") != ""
-	c.req.conn = c
-	c.db, c.queued, c.speaking = s.store.dbs[0], -1, 2
+	c.req.conn, c.db, c.queued, c.speaking = c, s.store.dbs[0], -1, 2
 	return c
 }
 
@@ -494,6 +436,7 @@ func newConn(s *server, socket net.Conn) *conn {
 func (c *conn) serve() {
 	defer c.server.running.Done()
 	defer c.leave()
+	defer c.Close()
 	defer func() {
 		if bug := recover(); bug != nil {
 			slog.Error("A bug cost a client its connection", "client", c.id, "bug", bug,
@@ -507,8 +450,8 @@ func (c *conn) serve() {
 				slog.Log(context.Background(), logLevels["verbose"], broken.Error(), "client", c.RemoteAddr())
 				c.out.err("ERR " + broken.Error())
 				c.linger()
-			} else if c.flush() == nil {
-				c.outbox.drain() // it may have stopped sending, even in mid-command, and still read
+			} else {
+				c.farewell() // it may have stopped sending, even in mid-command, and still read
 			}
 			return
 		}
@@ -517,7 +460,7 @@ func (c *conn) serve() {
 			if c.dispatch(words); c.closing {
 				break
 			}
-			if len(c.out.buf) > outputAtOnce && c.flush() != nil {
+			if len(c.out.buf) > outputMax && c.flush() != nil {
 				return
 			}
 		}
@@ -525,35 +468,32 @@ func (c *conn) serve() {
 	c.linger()
 }
 
-// lookAhead looks at the values of a pipeline before its commands run, which then find them in the processor's
-// cache. Its looks do not depend on each other, and so the memory works on many at a time: most of what a GET
-// costs is waiting for it. The sum is of no use, but without it the compiler would leave out the looking.
+// lookAhead looks at the values of a pipeline, so that its commands find them in the processor's cache:
+// memory, which a GET mostly waits for, works on many looks at a time. Without a sum Go would not look.
 func (c *conn) lookAhead(batch [][]string) (sum byte) {
 	if len(batch) == 1 && len(batch[0]) < 4 {
 		return 0
 	}
 	c.store.RLock()
 	defer c.store.RUnlock()
+	items := make([]*item, 0, 2*batchMax)
 	for _, words := range batch {
 		if cmd := named(commands, words[0]); cmd != nil {
 			for key := range cmd.keys.in(words) {
-				c.ahead = append(c.ahead, c.db.keys.get(key))
+				items = append(items, c.db.keys.get(key))
 			}
 		}
 	}
-	for _, it := range c.ahead {
+	for _, it := range items {
 		if it != nil && it.text != "" {
 			sum += it.text[0]
 		}
 	}
-	clear(c.ahead)
-	c.ahead = c.ahead[:0]
 	return sum
 }
 
-// Read is called by the bufio.Reader when it runs dry. The moment before we
-// wait for the client is the moment to send everything we owe it: a pipeline of
-// commands costs one write, and no reply waits for the rest of a next command.
+// Read is called when the input buffer runs dry. The moment before we wait for the client is the moment to
+// send all that we owe it: a pipeline costs one write, and no reply waits for the rest of a next command.
 func (c *conn) Read(p []byte) (int, error) {
 	if err := c.flush(); err != nil {
 		return 0, err
@@ -564,14 +504,17 @@ func (c *conn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// linger sends what is owed and waits a moment for the client to go: closing a
-// socket that holds unread input would make the other side forget our last words.
+// farewell ends what the client takes part in, and waits until all that is owed is sent, but not for ever.
+func (c *conn) farewell() {
+	c.leave()
+	c.flush()
+	c.SetWriteDeadline(time.Now().Add(drainTime))
+	c.outbox.sending.Wait()
+}
+
+// linger then waits for the client to go: closing with input unread would cut off what was sent.
 func (c *conn) linger() {
-	c.retire()
-	if c.flush() != nil {
-		return
-	}
-	c.outbox.drain()
+	c.farewell()
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		tcp.CloseWrite()
 		c.SetReadDeadline(time.Now().Add(time.Second))
@@ -579,27 +522,19 @@ func (c *conn) linger() {
 	}
 }
 
-// leave closes the connection and forgets it.
 func (c *conn) leave() {
-	c.Close()
 	if len(c.watcher.keys) > 0 {
 		c.store.Lock()
 		c.watcher.unwatch()
 		c.store.Unlock()
 	}
-	c.retire()
-}
-
-// retire makes others no longer see the client.
-func (c *conn) retire() {
 	c.setShared(func() {
-		c.forget()
+		c.forget(channels, patterns, tracked, prefixes, trackers, monitors)
 		delete(c.server.clients, c.id)
 	})
 }
 
-// dispatch decides whether a command may run, and runs it or puts it into the
-// queue of MULTI. Whatever it decides, there is one reply.
+// dispatch runs a command, or puts it into the queue of MULTI, or refuses it; there is one reply anyway.
 func (c *conn) dispatch(words []string) {
 	mark := len(c.out.buf)
 	cmd, refusal := lookup(words)
@@ -622,7 +557,7 @@ func (c *conn) dispatch(words []string) {
 			cmd.turns.Add(1)
 		}
 	case c.queueing() && cmd.flags&unqueued == 0:
-		c.queue = append(c.queue, queued{cmd, slices.Clone(words)})
+		c.queue = append(c.queue, request{conn: c, cmd: cmd, words: slices.Clone(words), nested: true})
 		c.setShared(func() { c.queued = len(c.queue) })
 		c.out.simple("QUEUED")
 	default:
@@ -635,8 +570,9 @@ func (c *conn) dispatch(words []string) {
 		c.req.words = nil
 		c.caching = c.caching && strings.HasPrefix(cmd.name, "client|")
 	}
-	if c.replies != replyOn {
-		c.mute(mark)
+	if c.muted > 0 { // take back what the command wrote
+		c.out.buf = c.out.buf[:min(mark, len(c.out.buf))]
+		c.muted--
 	}
 }
 
@@ -647,37 +583,30 @@ func (c *conn) mayRun(cmd *command) replyError {
 		return "NOAUTH Authentication required."
 	case c.queueing() && cmd.flags&noMulti != 0:
 		return "ERR Command not allowed inside a transaction"
-	case c.speaking == 2 && c.subscriptions() > 0 && !slices.Contains(whileSubscribed, cmd.name):
-		return errorf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "+
-			"allowed in this context", cmd.name)
+	case c.speaking == 2 && c.subscriptions() > 0 && cmd.flags&besides == 0:
+		return errorf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "+
+			"are allowed in this context", cmd.name)
 	case cmd.flags&write != 0 && c.server.saver.failing.Load() && config.get("save") != "" &&
 		config.get("stop-writes-on-bgsave-error") == "yes":
 		return errSaveFailed
 	case cmd.flags&debugging != 0:
-		addr, isTCP := c.RemoteAddr().(*net.TCPAddr)
-		allowed := config.get("enable-debug-command")
-		if allowed == "no" || allowed == "local" && (!isTCP || !addr.IP.IsLoopback()) {
+		local := c.RemoteAddr().(*net.TCPAddr).IP.IsLoopback()
+		if who := config.get("enable-debug-command"); who == "no" || who == "local" && !local {
 			return errNoDebug
 		}
 	}
 	return ""
 }
 
-// queueing tells whether MULTI has begun and EXEC is to come.
 func (c *conn) queueing() bool { return c.queued >= 0 }
-
-// whileSubscribed are the commands of subscribers in RESP 2, which cannot tell messages from replies.
-var whileSubscribed = []string{"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"}
 
 // run runs the command under the lock that its row names. Commands take the store's lock nowhere else.
 func (r *request) run(w *writer) {
 	switch r.cmd.lock {
 	case write:
 		r.store.Lock()
-		defer r.store.Unlock()
+		defer r.store.unlock()
 		r.server.acting = r.conn
-		defer r.server.announce()
-		defer r.store.serve()
 	case readonly:
 		r.store.RLock()
 		defer r.store.RUnlock()
@@ -692,21 +621,10 @@ func (c *conn) setShared(change func()) {
 	c.server.mu.Unlock()
 }
 
-// mute takes back what the command just wrote, as CLIENT REPLY asked.
-func (c *conn) mute(mark int) {
-	c.out.buf = c.out.buf[:min(mark, len(c.out.buf))]
-	switch c.replies {
-	case replySkipNext:
-		c.replies = replySkip
-	case replySkip:
-		c.replies = replyOn
-	}
-}
-
 // waitOut waits while CLIENT PAUSE keeps the command from running.
 func (c *conn) waitOut(cmd *command) {
 	writes := cmd.flags&write != 0 || cmd.name == "publish" || cmd.name == "exec" &&
-		slices.ContainsFunc(c.queue, func(q queued) bool { return q.cmd.flags&write != 0 })
+		slices.ContainsFunc(c.queue, func(q request) bool { return q.cmd.flags&write != 0 })
 	for c.store.isFrozen() && (writes || c.server.allStop.Load()) {
 		c.blocked.Store(true)
 		c.flush()
@@ -717,18 +635,17 @@ func (c *conn) waitOut(cmd *command) {
 
 // --- delivery ----------------------------------------------------------------
 
-// An outbox sends what is owed to one client. The connection's own goroutine writes straight to the socket as
-// long as that takes it all at once. What the socket does not take is left to a goroutine of the outbox, so
-// that reading goes on: many libraries send a whole pipeline before they read one reply, and a server that
-// waits for them to read while they wait for it to read would wait for ever.
+// An outbox sends what is owed to one client. The connection's own goroutine writes to the socket while it
+// takes all at once; the rest is left to a goroutine of the outbox, so that reading goes on. Many libraries
+// send a whole pipeline before they read: to wait for them while they wait for us would be for ever.
 type outbox struct {
 	mu      sync.Mutex
 	owed    []byte
-	writing bool          // somebody writes to the socket right now
-	err     error         // of the last write: nothing can be sent any more
-	behind  int64         // Unix time in seconds since when it owes a subscriber much
-	patient int64         // Unix ms until which a write may block before it gives up
-	empty   chan struct{} // closed by the outbox's goroutine at its end
+	writing bool           // somebody writes to the socket right now
+	sending sync.WaitGroup // the outbox's own goroutine, when there is one
+	err     error          // of the last write: nothing can be sent any more
+	behind  int64          // Unix time in seconds since when it owes a subscriber much
+	patient int64          // Unix ms until which a write may block before it gives up
 }
 
 const (
@@ -744,7 +661,7 @@ func (c *conn) flush() error {
 	if len(b) == 0 {
 		return nil
 	}
-	c.out.buf = either(cap(b) > outputKept, nil, b[:0])
+	c.out.buf = either(cap(b) > outputMax, nil, b[:0])
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.writing || o.err != nil {
@@ -782,9 +699,9 @@ func (c *conn) owe(b []byte) error {
 		c.Close()
 	}
 	if len(o.owed) > 0 && !o.writing && o.err == nil {
-		o.writing, o.empty = true, make(chan struct{})
+		o.writing = true
 		c.SetWriteDeadline(time.Time{})
-		go c.deliver()
+		o.sending.Go(c.deliver)
 	}
 	return o.err
 }
@@ -802,24 +719,9 @@ func (c *conn) deliver() {
 		}
 	}
 	o.writing, o.patient = false, 0
-	close(o.empty)
 }
 
-// drain waits until nothing is owed any more, but not for ever.
-func (o *outbox) drain() {
-	o.mu.Lock()
-	busy, empty := o.writing, o.empty
-	o.mu.Unlock()
-	if busy {
-		select {
-		case <-empty:
-		case <-time.After(drainTime):
-		}
-	}
-}
-
-// post sends a message that is not a reply. It never waits for the client, and
-// disconnects one that has fallen too far behind, at Redis's limits.
+// post sends a message that is no reply, never waits, and disconnects who is too far behind, as Redis does.
 func (c *conn) post(message []byte) {
 	const hard, soft, patience = 32 << 20, 8 << 20, 60 // bytes, bytes for so many seconds
 	o, now := &c.outbox, time.Now().Unix()
@@ -836,8 +738,7 @@ func (c *conn) post(message []byte) {
 	}
 }
 
-// handOver leaves the replies so far to the outbox, so that messages come behind them. What tells of
-// subscriptions is a message too: CLIENT REPLY does not silence it.
+// handOver leaves the replies to the outbox, before messages come; so CLIENT REPLY does not silence them.
 func (c *conn) handOver() {
 	c.outbox.mu.Lock()
 	c.owe(c.out.buf)
@@ -847,26 +748,19 @@ func (c *conn) handOver() {
 
 // --- blocking ----------------------------------------------------------------
 
-// park waits until the command that blocks is served: whoever fills a key runs it again. It reads on meanwhile, to
-// learn when the client hangs up; what arrives stays in the input buffer, until that is full.
+// park waits until the command that blocks is served: whoever fills a key runs it again. Meanwhile it reads
+// on, to learn when the client hangs up; what arrives stays in the buffer, until that is full.
 func (c *conn) park() {
 	c.flush()
-	var late <-chan time.Time
-	var limit time.Time // for ever
-	if c.patience > 0 {
-		limit, late = time.Now().Add(c.patience), time.After(c.patience)
-	}
-	c.SetReadDeadline(limit) // whoever serves us moves it, too, after closing done
+	limit, _ := c.waiter.Deadline()
+	c.SetReadDeadline(limit) // whoever serves us moves it, too, after the context has ended
 	var err error
-	for err == nil && !c.waiter.isDone() {
+	for err == nil && c.waiter.Err() == nil {
 		_, err = c.in.Peek(c.in.Buffered() + 1)
 	}
 	if errors.Is(err, bufio.ErrBufferFull) {
-		select {
-		case <-c.waiter.done:
-		case <-late:
-		}
-		err = os.ErrDeadlineExceeded
+		<-c.waiter.Done()
+		err = nil
 	}
 	c.blocked.Store(false)
 	c.store.Lock()
@@ -882,7 +776,7 @@ func (c *conn) park() {
 
 // unblock ends the waiting of a client, if it waits, with a reply that tells it why. The store is locked.
 func (c *conn) unblock(reply func(w *writer)) bool {
-	if c.waiter == nil || c.waiter.isDone() {
+	if c.waiter == nil || errors.Is(c.waiter.Err(), context.Canceled) {
 		return false
 	}
 	reply(&c.late)
@@ -892,12 +786,15 @@ func (c *conn) unblock(reply func(w *writer)) bool {
 
 // --- pub/sub -----------------------------------------------------------------
 
-// The kinds of topics that clients are interested in.
+// The kinds of topics that clients are interested in. The last two have one topic, "".
 const (
 	channels = iota
 	patterns
 	tracked  // keys, for TRACKING
 	prefixes // of keys, for TRACKING BCAST
+	trackers // all who use TRACKING
+	monitors // and MONITOR
+	kinds
 )
 
 // subscriptions counts the channels and patterns of a client.
@@ -908,42 +805,33 @@ func (c *conn) subscribe(kind int, topic string) {
 	if c.topics[kind] == nil {
 		c.topics[kind] = make(map[string]bool)
 	}
+	c.server.interested[kind].Add(int32(oneIf(!c.topics[kind][topic])))
 	c.server.topics[kind].add(topic, c)
 	c.topics[kind][topic] = true
 }
 
 func (c *conn) unsubscribe(kind int, topic string) {
+	c.server.interested[kind].Add(-int32(oneIf(c.topics[kind][topic])))
 	c.server.topics[kind].remove(topic, c)
 	delete(c.topics[kind], topic)
 }
 
-// forget ends all subscriptions, MONITOR and TRACKING.
-func (c *conn) forget() {
-	for kind := range c.topics {
+// forget ends the interest in all topics of some kinds.
+func (c *conn) forget(kinds ...int) {
+	for _, kind := range kinds {
 		for topic := range c.topics[kind] {
 			c.unsubscribe(kind, topic)
 		}
 	}
-	if c.spying {
-		c.spying = false
-		c.server.spied.Add(-1)
-	}
-	c.setTracking(tracking{})
 }
 
-// publish posts a message to all who subscribed to the channel or to a pattern that
-// matches it, and returns how many that were.
+// publish posts a message to all who subscribed to the channel, or to a pattern of it, and counts them.
 func (s *server) publish(channel, message string) (receivers int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	post := func(to map[*conn]bool, parts ...string) {
+	post := func(to map[*conn]bool, parts ...any) {
 		for c := range to {
-			w := writer{resp3: c.speaking == 3}
-			w.push(len(parts))
-			for _, part := range parts {
-				w.bulk(part)
-			}
-			c.post(w.buf)
+			c.post(c.message(parts...))
 			receivers++
 		}
 	}
@@ -956,8 +844,15 @@ func (s *server) publish(channel, message string) (receivers int) {
 	return receivers
 }
 
-// notify publishes what happened to a key, if the setting notify-keyspace-events has
-// the class of the event: a letter, like g for what all types have.
+// message builds what is no reply, in the client's dialect.
+func (c *conn) message(parts ...any) []byte {
+	w := writer{resp3: c.speaking == 3}
+	w.push(len(parts))
+	w.each(parts...)
+	return w.buf
+}
+
+// notify publishes what happened to a key, if the setting notify-keyspace-events has the class of the event.
 func (s *server) notify(d *db, class byte, event, key string) {
 	on := *s.config.events.Load()
 	ofAll := class != 'm' && class != 'n' && strings.Contains(on, "A")
@@ -974,7 +869,7 @@ func (s *server) notify(d *db, class byte, event, key string) {
 
 // spy shows a command to the clients in MONITOR; not those that administer, and no passwords.
 func (r *request) spy(micros int64) {
-	if r.server.spied.Load() == 0 || r.cmd.flags&admin != 0 {
+	if r.server.interested[monitors].Load() == 0 || r.cmd.flags&admin != 0 {
 		return
 	}
 	line := fmt.Appendf(nil, "+%d.%06d [%d %s]", micros/1e6, micros%1e6, r.db.id, r.RemoteAddr())
@@ -987,16 +882,14 @@ func (r *request) spy(micros int64) {
 	line = append(line, '\r', '\n')
 	r.server.mu.Lock()
 	defer r.server.mu.Unlock()
-	for _, c := range r.server.clients {
-		if c.spying {
-			c.post(line)
-		}
+	for c := range r.server.topics[monitors][""] {
+		c.post(line)
 	}
 }
 
 // --- client side caching -----------------------------------------------------
 
-// tracking is what a client asked for with CLIENT TRACKING: to hear when something changes of what it has read.
+// tracking is what a client asked for with CLIENT TRACKING: to hear of changes to what it has read.
 type tracking struct {
 	on, optIn, optOut, noLoop bool
 	bcast                     bool  // of all keys with certain prefixes, read or not
@@ -1004,18 +897,13 @@ type tracking struct {
 	broken                    bool  // that one is gone
 }
 
-// target is what CLIENT GETREDIR says.
 func (t *tracking) target() int64 { return either(t.on, t.redirect, -1) }
 
 // setTracking begins or ends tracking. The server's mutex is held.
 func (c *conn) setTracking(t tracking, prefix ...string) {
-	c.server.trackers.Add(int32(oneIf(t.on) - oneIf(c.tracking.on)))
+	c.subscribe(trackers, "")
 	if c.tracking = t; !t.on {
-		for _, kind := range []int{tracked, prefixes} {
-			for topic := range c.topics[kind] {
-				c.unsubscribe(kind, topic)
-			}
-		}
+		c.forget(tracked, prefixes, trackers)
 	}
 	for _, p := range prefix {
 		c.subscribe(prefixes, p)
@@ -1024,8 +912,7 @@ func (c *conn) setTracking(t tracking, prefix ...string) {
 
 // track notes that the client has read the keys of the command.
 func (r *request) track() {
-	t := &r.tracking
-	if t.bcast || t.optIn && !r.caching || t.optOut && r.caching {
+	if t := &r.tracking; t.bcast || t.optIn && !r.caching || t.optOut && r.caching {
 		return
 	}
 	r.setShared(func() {
@@ -1035,141 +922,88 @@ func (r *request) track() {
 	})
 }
 
-// A change is a key that has changed, and who changed it; without a key, all are gone.
-type change struct {
-	key string
-	all bool
-	by  any // a *conn, or nil when it expired
-}
-
-// note notes a change for those who track. The store is locked for writing.
-func (s *server) note(key string, by any) {
-	if s.trackers.Load() > 0 {
-		s.changed = append(s.changed, change{key: key, by: by})
-	}
-}
-
-// announce tells those who track what has changed, after the command, or the transaction, that did it. They
-// hear of keys, too, that are too many to be remembered. The store is locked for writing.
+// announce tells those who track of keys that have changed, or are too many. The store is locked for writing.
 func (s *server) announce() {
-	if s.trackers.Load() > 0 {
+	if s.interested[trackers].Load() > 0 {
 		most := int(s.config.int("tracking-table-max-keys"))
 		s.mu.Lock()
-		for _, ch := range s.changed {
-			s.invalidate(ch)
-		}
-		for prefix, clients := range s.topics[prefixes] {
-			for c := range clients {
-				c.broadcast(prefix)
-			}
+		for _, ch := range s.store.changed {
+			s.invalidate(ch.key, ch.by)
+			s.broadcast(ch)
 		}
 		for key := range s.topics[tracked] {
 			if len(s.topics[tracked]) > most {
-				s.invalidate(change{key: key})
+				s.invalidate(key, nil)
 			}
 		}
 		s.mu.Unlock()
 	}
-	s.changed, s.acting = s.changed[:0], nil
+	s.acting = nil
 }
 
 // invalidate tells the clients that have read a key. They must read it again to hear of the next change.
-func (s *server) invalidate(ch change) {
-	for c := range s.topics[tracked][ch.key] {
-		c.unsubscribe(tracked, ch.key)
-		if !c.tracking.noLoop || ch.by != any(c) {
-			c.tell([]string{ch.key})
-		}
-	}
-	for _, c := range s.clients {
-		if ch.all && c.tracking.on {
-			clear(c.topics[tracked])
-			c.tell(nil)
-		}
-	}
-	if ch.all {
-		clear(s.topics[tracked])
+func (s *server) invalidate(key string, by any) {
+	for c := range s.topics[tracked][key] {
+		c.unsubscribe(tracked, key)
+		c.tell([]string{key}, by)
 	}
 }
 
-// broadcast tells a client of all changed keys with a prefix.
-func (c *conn) broadcast(prefix string) {
-	var keys []string
-	for _, ch := range c.server.changed {
-		if !ch.all && strings.HasPrefix(ch.key, prefix) && (!c.tracking.noLoop || ch.by != any(c)) {
-			keys = append(keys, ch.key)
+// broadcast tells who wants to hear of every key with some prefix, and all when all keys are gone.
+func (s *server) broadcast(ch change) {
+	for prefix, clients := range s.topics[prefixes] {
+		for c := range clients {
+			if ch.db != nil && strings.HasPrefix(ch.key, prefix) {
+				c.tell([]string{ch.key}, ch.by)
+			}
 		}
 	}
-	if slices.Sort(keys); keys != nil {
-		c.tell(slices.Compact(keys))
+	for c := range s.topics[trackers][""] {
+		if ch.db == nil {
+			c.forget(tracked)
+			c.tell(nil, nil)
+		}
 	}
 }
 
-// tell sends an invalidation, of all keys when keys is nil, to the client or where it redirects them. What the
-// client itself has caused comes behind the reply.
-func (c *conn) tell(keys []string) {
-	to, w := c, writer{resp3: true}
+// tell sends an invalidation, of all when keys is nil, to the client or whom it names, behind its own reply.
+func (c *conn) tell(keys, by any) {
+	if c.tracking.noLoop && by == any(c) {
+		return
+	}
+	to, parts := c, []any{"invalidate", keys}
 	if id := c.tracking.redirect; id != 0 {
 		if to = c.server.clients[id]; to == nil {
-			w.push(2)
-			w.each("tracking-redir-broken", id)
 			if c.tracking.broken = true; c.speaking == 3 {
-				c.post(w.buf)
+				c.post(c.message("tracking-redir-broken", id))
 			}
 			return
 		}
 	}
-	w.resp3 = to.speaking == 3
-	switch {
-	case w.resp3:
-		w.push(2)
-		w.bulk("invalidate")
-	case to != c && to.subscriptions() > 0:
-		w.push(3)
-		w.each("message", "__redis__:invalidate")
-	default:
-		return // RESP2 has no way to say it
+	if to.speaking == 2 {
+		if parts = []any{"message", "__redis__:invalidate", keys}; to == c || to.subscriptions() == 0 {
+			return // RESP2 has no other way to say it
+		}
 	}
-	if keys != nil {
-		w.bulks(keys)
-	} else {
-		w.null()
-	}
-	switch {
+	switch message := to.message(parts...); {
 	case to == c.server.acting:
-		to.out.buf = append(to.out.buf, w.buf...)
-	case to.waiter != nil && to.waiter.isDone(): // it was served, and will soon collect the reply
-		to.late.buf = append(to.late.buf, w.buf...)
+		to.out.buf = append(to.out.buf, message...)
+	case to.waiter != nil && to.waiter.Err() != nil: // it was served, and will soon collect the reply
+		to.late.buf = append(to.late.buf, message...)
 	default:
-		to.post(w.buf)
+		to.post(message)
 	}
 }
 
 // --- what clients tell of each other -----------------------------------------
 
-// client returns the client with a number, or nil.
-func (s *server) client(id int64) *conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.clients[id]
-}
-
-// allClients returns the clients, oldest first.
-func (s *server) allClients() []*conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.SortedFunc(maps.Values(s.clients), func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
-}
-
 // describe returns the line of a client in CLIENT LIST at now, in Unix ms.
 func (c *conn) describe(now int64) string {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
-	flags, last := "", "NULL"
-	for _, f := range chosen("O", c.spying, "P", c.subscriptions() > 0, "x", c.queued >= 0, "b", c.blocked.Load(),
-		"t", c.tracking.on, "R", c.tracking.broken, "B", c.tracking.bcast, "e", c.noEvict) {
-		flags += f.(string)
-	}
+	flags, last := strings.Join(chosen("O", len(c.topics[monitors]) > 0, "P", c.subscriptions() > 0,
+		"x", c.queueing(), "b", c.blocked.Load(), "t", c.tracking.on, "R", c.tracking.broken,
+		"B", c.tracking.bcast, "e", c.noEvict), ""), "NULL"
 	if cmd := c.command.Load(); cmd != nil {
 		last = cmd.name
 	}
@@ -1180,6 +1014,6 @@ func (c *conn) describe(now int64) string {
 		"sub=%d psub=%d ssub=0 multi=%d qbuf=0 qbuf-free=%d argv-mem=0 multi-mem=0 rbs=%d rbp=0 obl=0 "+
 		"oll=%d omem=%d tot-mem=%d events=r cmd=%s user=default redir=%d resp=%d lib-name=%s lib-ver=%s",
 		c.id, c.RemoteAddr(), c.LocalAddr(), c.name, (now-c.created)/1000, (now-c.active.Load())/1000,
-		cmp.Or(flags, "N"), c.db.id, len(c.topics[0]), len(c.topics[1]), c.queued, bufferSize, outputKept,
+		cmp.Or(flags, "N"), c.db.id, len(c.topics[0]), len(c.topics[1]), c.queued, bufferSize, outputMax,
 		min(owed, 1), owed, bufferSize+owed, last, c.tracking.target(), c.speaking, c.lib[0], c.lib[1])
 }

@@ -26,10 +26,9 @@ import (
 
 // --- format ------------------------------------------------------------------
 
-// A dump is a line that says what it is, a gob stream of records, and a trailer: the number of records and
-// the CRC-32C of all before it, little-endian. The trailer stands at the end because a snapshot is not
-// counted before it is written; and the checksum is verified before a single record is decoded, because gob
-// trusts the lengths that it reads.
+// A dump is a line that says what it is, a gob stream of records, and a trailer: their number and the CRC-32C
+// of all before, little-endian. It stands at the end because a snapshot is not counted before it is written;
+// the checksum is verified before a record is decoded, as gob trusts the lengths that it reads.
 const (
 	dumpMagic   = "redis-lite dump 2\n"
 	trailerSize = 8 + 4   // bytes
@@ -38,8 +37,7 @@ const (
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
-// A record is one key, or a piece of a large one: records that follow each
-// other with the same database and key belong together.
+// A record is one key, or a piece of a large one: those of one key follow each other.
 type record struct {
 	DB       int
 	Key      string
@@ -48,9 +46,8 @@ type record struct {
 	Items    []string // what item.elements gives, one behind the other
 }
 
-// snapshot calls emit for every key. The keyspace is locked for reading
-// meanwhile, so that what is emitted is the state of one moment; emit must not
-// write to a disk. It returns the changes since the last save that are in it.
+// snapshot calls emit for every key, and returns the changes since the last save that are in it. The keyspace
+// is locked meanwhile, so that all is the state of one moment; emit must not write to a disk.
 func (s *store) snapshot(emit func(record) error) (changes int64, err error) {
 	s.RLock()
 	defer s.RUnlock()
@@ -65,7 +62,7 @@ func (s *store) snapshot(emit func(record) error) (changes int64, err error) {
 			}
 		}
 	}
-	return s.changes, nil
+	return s.changes.Load(), nil
 }
 
 // record emits the value of one key, cut where it is large.
@@ -93,43 +90,39 @@ func (s *store) restore(rec record) error {
 		return fmt.Errorf("no database %d", rec.DB)
 	}
 	d, wrong := s.dbs[rec.DB], fmt.Errorf("key %q is no %s", rec.Key, rec.Kind)
+	unit := either(rec.Kind == "hash" || rec.Kind == "zset", 2, 1)
 	it := d.keys.get(rec.Key)
 	isNew := it == nil
 	if isNew {
 		d.put(rec.Key, item{deadline: rec.Deadline, access: uint32(s.clock.millis() / 1000)})
 		it = d.keys.get(rec.Key)
-	}
-	unit := either(rec.Kind == "hash" || rec.Kind == "zset", 2, 1)
-	if !isNew && it.typeName() != rec.Kind || len(rec.Items)%unit != 0 {
+	} else if it.typeName() != rec.Kind {
 		return wrong
 	}
-	switch rec.Kind {
-	case "string":
-		if text := strings.Join(rec.Items, ""); isNew {
-			it.text = text
-		} else {
+	for parts := range slices.Chunk(rec.Items, unit) {
+		score, err := 0.0, error(nil)
+		if rec.Kind == "zset" {
+			score, err = strconv.ParseFloat(parts[len(parts)-1], 64)
+		}
+		switch {
+		case len(parts) < unit || err != nil:
+			return wrong
+		case rec.Kind == "string" && isNew:
+			it.text = parts[0]
+		case rec.Kind == "string":
 			b := it.buffer()
-			b.b = append(b.b, text...)
+			b.b = append(b.b, parts[0]...)
+		case rec.Kind == "list":
+			grown[list](it).push(back, parts[0])
+		case rec.Kind == "hash":
+			grown[hash](it).put(parts[0], parts[1])
+		case rec.Kind == "set":
+			grown[set](it).put(parts[0], 1)
+		case rec.Kind == "zset":
+			grown[zset](it).add(parts[0], score)
+		default:
+			return wrong
 		}
-	case "list", "hash", "set", "zset":
-		for parts := range slices.Chunk(rec.Items, unit) {
-			switch rec.Kind {
-			case "list":
-				grown[list](it).push(back, parts[0])
-			case "hash":
-				grown[hash](it).put(parts[0], parts[1])
-			case "set":
-				grown[set](it).put(parts[0], 1)
-			case "zset":
-				score, err := strconv.ParseFloat(parts[1], 64)
-				if err != nil {
-					return wrong
-				}
-				grown[zset](it).add(parts[0], score)
-			}
-		}
-	default:
-		return wrong
 	}
 	return nil
 }
@@ -151,10 +144,7 @@ type saver struct {
 	failing    atomic.Bool  // the last one failed
 	last       atomic.Int64 // when the last good one ended
 	tried      atomic.Int64 // when the last one began
-	seconds    atomic.Int64 // that the last one in the background took
 	saves      atomic.Int64 // good ones
-	loaded     int          // keys found at the start
-	expired    int          // ... that were dead already, and dropped
 }
 
 var errSaving = errors.New("Background save already in progress")
@@ -192,13 +182,10 @@ func (s *server) saveNow() error {
 		slog.Error("Saving failed", "err", err)
 		return err
 	}
-	s.store.Lock()
-	s.store.changes -= changes
-	s.store.Unlock()
+	s.store.changes.Add(-changes)
 	s.saver.last.Store(time.Now().Unix())
 	s.saver.saves.Add(1)
-	took := time.Since(began).Round(time.Millisecond)
-	slog.Info("DB saved on disk", "path", path, "bytes", b.Len(), "took", took)
+	slog.Info("DB saved on disk", "path", path, "bytes", b.Len(), "took", time.Since(began))
 	return nil
 }
 
@@ -224,8 +211,7 @@ func writeFile(path string, b []byte) error {
 	return syncFolder(filepath.Dir(path))
 }
 
-// syncFolder makes a rename survive a loss of power. Not every system can: some
-// say so, and some file systems call it an invalid argument.
+// syncFolder makes a rename survive a loss of power. Not every system can; some call it an invalid argument.
 func syncFolder(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
@@ -240,8 +226,7 @@ func syncFolder(path string) error {
 
 // --- loading -----------------------------------------------------------------
 
-// load reads the dump, if there is one, into a store, and returns the number of keys. An error means that the
-// file does not verify: it is left as it is.
+// load reads the dump, if there is one, and counts the keys. A file that does not verify is left as it is.
 func (s *server) load(into *store) (keys int, err error) {
 	path := s.dumpPath()
 	b, err := os.ReadFile(path)
@@ -249,20 +234,19 @@ func (s *server) load(into *store) (keys int, err error) {
 		return 0, nil
 	}
 	if err == nil {
-		err = s.decode(b, into)
+		err = decode(b, into)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("cannot load %s: %w. It was left as it is; move it away to start without it", path, err)
+		return 0, fmt.Errorf("cannot load %s: %w. It was left as it is; move it to start anew", path, err)
 	}
 	for _, d := range into.dbs {
 		keys += d.keys.n
 	}
-	s.saver.loaded = keys
 	return keys, nil
 }
 
 // decode verifies a dump and puts it into a store.
-func (s *server) decode(b []byte, into *store) error {
+func decode(b []byte, into *store) error {
 	stream, ok := bytes.CutPrefix(b, []byte(dumpMagic))
 	switch size := len(b) - 4; {
 	case !ok:
@@ -283,10 +267,7 @@ func (s *server) decode(b []byte, into *store) error {
 			return nil
 		case err == io.EOF:
 			return fmt.Errorf("it has %d records and should have %d", n, count)
-		case err == nil && rec.Deadline != 0 && rec.Deadline <= now:
-			s.saver.expired++
-			continue
-		case err == nil:
+		case err == nil && (rec.Deadline == 0 || rec.Deadline > now): // else it died meanwhile
 			err = into.restore(rec)
 		}
 		if err != nil {
@@ -320,13 +301,11 @@ func (s *server) saveInBackground() error {
 	if !s.saver.busy.TryLock() {
 		return errSaving
 	}
-	began := time.Now()
-	s.saver.background.Store(began.Unix())
+	s.saver.background.Store(time.Now().Unix())
 	go func() {
 		defer s.saver.busy.Unlock()
 		defer s.saver.background.Store(0)
 		s.saveNow()
-		s.saver.seconds.Store(int64(time.Since(began).Seconds()))
 	}()
 	return nil
 }
@@ -346,15 +325,10 @@ func parseSavePoints(v string) (points []savePoint, ok bool) {
 	return points, true
 }
 
-// saveIfDue saves in the background when a save point has come. After a failure
-// it waits a little before it tries again, as Redis does.
+// saveIfDue saves in the background when a save point has come, and a little later when that failed.
 func (s *server) saveIfDue() {
-	const retry = 5 // seconds
-	s.store.RLock()
-	changes := s.store.changes
-	s.store.RUnlock()
-	now := time.Now().Unix()
-	if s.saver.failing.Load() && now-s.saver.tried.Load() < retry {
+	changes, now := s.store.changes.Load(), time.Now().Unix()
+	if s.saver.failing.Load() && now-s.saver.tried.Load() < 5 {
 		return
 	}
 	points, _ := parseSavePoints(s.config.get("save"))

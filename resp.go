@@ -25,22 +25,18 @@ import (
 
 // What a client may send, and what is kept for it; in bytes unless said otherwise.
 const (
-	lineMax       = 64 << 10  // a line: a length, or a command typed by hand
-	bulkMax       = 512 << 20 // a bulk string, and so a value
-	bufferSize    = 8 << 10   // input buffer of a connection
-	batchMax      = 64        // commands of a pipeline that are read at a time
-	argsKept      = 1 << 10   // arguments (a number) whose array a connection keeps for the next command
-	guestArgs     = 10        // arguments (a number) of a client that has not given the password
-	guestBulkMax  = 16 << 10  // and the length of each
-	outputAtOnce  = 64 << 10  // replies owed when a flush comes even though more commands wait
-	outputKept    = 64 << 10  // an output buffer that grew beyond this is let go after the flush
-	doubleDigits  = 17        // significant digits that tell any two float64 apart
-	decimalDigits = 17        // digits after the point of INCRBYFLOAT
-	decimalText   = 5119      // bytes of a number that INCRBYFLOAT reads
+	lineMax      = 64 << 10  // a line: a length, or a command typed by hand
+	bulkMax      = 512 << 20 // a bulk string, and so a value
+	bufferSize   = 8 << 10   // input buffer of a connection
+	batchMax     = 64        // commands of a pipeline that are read at a time
+	argsKept     = 1 << 10   // arguments (a number) whose array a connection keeps for the next command
+	guestArgs    = 10        // arguments (a number) of a client that has not given the password
+	guestBulkMax = 16 << 10  // and the length of each
+	outputMax    = 64 << 10  // replies owed when a flush comes anyway, and output buffer that is kept
+	decimalText  = 5119      // a number that INCRBYFLOAT reads
 )
 
-// protocolError is a breach of RESP. The client is told and then disconnected,
-// because nobody can know where its next message would begin.
+// protocolError is a breach of RESP. It ends a connection: who knows where the next message would begin?
 type protocolError string
 
 func (e protocolError) Error() string { return "Protocol error: " + string(e) }
@@ -66,9 +62,8 @@ func newReader(src io.Reader) *reader {
 }
 
 // commands returns the next command, and those of a pipeline that have arrived behind it: each its name and
-// arguments, at least one string. The slices are good until the next call, the strings for ever. Empty commands
-// are passed over, as Redis does. The error is a protocolError when the client broke the protocol, else what
-// the connection said.
+// its arguments. The slices are good until the next call, the strings for ever. Empty commands are passed
+// over, as Redis does. The error is a protocolError, or what the connection said.
 func (r *reader) commands() ([][]string, error) {
 	n := copy(r.args, r.args[r.begin:])
 	clear(r.args[n:])
@@ -110,8 +105,7 @@ func (r *reader) resize(size int) {
 	r.Reader = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(b)), r.src), size)
 }
 
-// cut cuts a command off the buffer, or what is there of it, and tells whether that was all: a multibulk, as
-// programs send it, which is an array of bulk strings, or a line of words, as people type it.
+// cut cuts a command off the buffer, if all is there: an array of bulk strings, or a line typed by hand.
 func (r *reader) cut() (whole bool, err error) {
 	b, _ := r.Peek(r.Buffered())
 	at := 0
@@ -160,9 +154,8 @@ func (r *reader) cut() (whole bool, err error) {
 	return true, nil
 }
 
-// header reads a type byte, a number and the end of the line; ok tells whether the number was one, size is how
-// many bytes that were, 0 when not all is here. Like Redis it ends a line at CR and takes the byte after it for
-// LF unseen.
+// header reads a type byte, a number, if that is ok, and the end of the line, which are size bytes, or 0 when
+// not all is here. Like Redis it ends a line at CR and takes the byte after it for LF unseen.
 func header(b []byte, tooBig protocolError) (n int64, ok bool, size int, err error) {
 	end := bytes.IndexByte(b[:min(len(b), lineMax+1)], '\r')
 	switch {
@@ -190,8 +183,7 @@ func (r *reader) cutLine(b []byte) (size int, err error) {
 }
 
 // splitWords splits a line as Redis and its clients do: at white space, with "double quotes" that know \n \r
-// \t \b \a \xHH and \ before any other byte, and 'single quotes' that know only \'. A closing quote ends the
-// word. It reports false when quotes are unbalanced.
+// \t \b \a \xHH and \ before any other byte, and 'single quotes' that know \'. Unbalanced quotes are not ok.
 func splitWords(line string) (words []string, ok bool) {
 	for {
 		line = strings.TrimLeft(line, space)
@@ -263,9 +255,7 @@ func isSpace(c byte) bool { return strings.IndexByte(space, c) >= 0 }
 
 // --- writing -----------------------------------------------------------------
 
-// A writer builds replies in memory, to be sent when no lock is held. It is the
-// only place that knows how the dialects differ: RESP3, which a client asks for
-// with HELLO 3, has types for what RESP2 says with arrays and strings.
+// A writer builds replies in memory. It alone knows what RESP3, of HELLO 3, says otherwise than RESP2.
 type writer struct {
 	buf   []byte
 	resp3 bool
@@ -299,23 +289,15 @@ func (w *writer) int64(n int64)   { w.head(':', n) }
 func (w *writer) bit(b bool)      { w.int(oneIf(b)) }
 func (w *writer) bulk(s string)   { w.block('$', s) }
 func (w *writer) array(n int)     { w.head('*', int64(n)) }
-func (w *writer) null()           { w.nullOf('$') }
-func (w *writer) nullArray()      { w.nullOf('*') } // of commands that otherwise answer with an array
-
-func (w *writer) nullOf(kind byte) {
-	if w.resp3 {
-		w.line('_', "")
-	} else {
-		w.line(kind, "-1")
-	}
-}
+func (w *writer) null()           { w.raw(either(w.resp3, "_\r\n", "$-1\r\n")) }
+func (w *writer) nullArray()      { w.raw(either(w.resp3, "_\r\n", "*-1\r\n")) } // in place of an array
+func (w *writer) raw(s string)    { w.buf = append(w.buf, s...) }
 
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
 
 // err writes an error. The text begins with its code, such as ERR or WRONGTYPE.
 func (w *writer) err(text string) { w.line('-', oneLine.Replace(text)) }
 
-// bulks writes an array of bulk strings.
 func (w *writer) bulks(list []string) {
 	w.array(len(list))
 	for _, s := range list {
@@ -341,8 +323,8 @@ func (w *writer) done(counts bool, n int) {
 	}
 }
 
-// These begin a message of n parts: a map (of n keys, each followed by its value), a set, what is not the reply
-// to a command, and rows, which are nested in RESP3 and flat in RESP2 when they are pairs.
+// These begin a message of n parts: a map (of n keys, each before its value), a set, what is no reply to a
+// command, and rows, which are nested in RESP3 and flat in RESP2 when they are pairs.
 func (w *writer) mapOf(n int)           { w.begin('%', n, 2*n) }
 func (w *writer) set(n int)             { w.begin('~', n, n) }
 func (w *writer) push(n int)            { w.begin('>', n, n) }
@@ -350,11 +332,7 @@ func (w *writer) rows(n int, pair bool) { w.begin('*', n, n*(1+oneIf(pair))) }
 
 // begin begins n parts of a type of RESP3, or the flat array that RESP2 has for it.
 func (w *writer) begin(kind byte, n, flat int) {
-	if w.resp3 {
-		w.head(kind, int64(n))
-	} else {
-		w.array(flat)
-	}
+	w.head(either(w.resp3, kind, '*'), int64(either(w.resp3, n, flat)))
 }
 
 func (w *writer) row(pair bool) {
@@ -373,11 +351,7 @@ func (w *writer) double(f float64) {
 
 // verbatim writes text that is meant to be read by people as it stands.
 func (w *writer) verbatim(s string) {
-	if w.resp3 {
-		w.block('=', "txt:"+s)
-	} else {
-		w.bulk(s)
-	}
+	w.block(either[byte](w.resp3, '=', '$'), either(w.resp3, "txt:"+s, s))
 }
 
 type (
@@ -422,13 +396,10 @@ func (w *writer) each(list ...any) {
 
 // --- numbers -----------------------------------------------------------------
 
-// parseInt reads a decimal integer as strictly as Redis: no plus sign, no
-// leading zero, no space, nothing beyond 64 bits.
+// parseInt reads an integer as strictly as Redis: no plus sign, leading zero or space, and at most 64 bits.
 func parseInt[T string | []byte](s T) (int64, bool) {
-	i, negative := 0, false
-	if len(s) > 1 && s[0] == '-' {
-		i, negative = 1, true
-	}
+	negative := len(s) > 1 && s[0] == '-'
+	i := oneIf(negative)
 	if i == len(s) || len(s)-i > 19 || s[i] == '0' && len(s) > 1 {
 		return 0, false
 	}
@@ -448,12 +419,11 @@ func parseInt[T string | []byte](s T) (int64, bool) {
 
 // formatDouble prints a score as C's %.17g does.
 func formatDouble(f float64) string {
-	s := strconv.FormatFloat(f, 'g', doubleDigits, 64)
+	s := strconv.FormatFloat(f, 'g', 17, 64)
 	return strings.TrimPrefix(strings.ToLower(s), "+") // it says +Inf
 }
 
-// strtod reads a number as C's function of that name does: decimal, exponent or
-// hexadecimal notation, or an infinity; but not what is no number.
+// strtod reads a number as C does: in decimal, exponent or hexadecimal notation, or an infinity, but no NaN.
 func strtod(s string) (f float64, ok bool) {
 	if strings.Contains(s, "_") { // which Go would read
 		return 0, false
@@ -475,12 +445,10 @@ func parseDouble(s string) (float64, bool) {
 	return f, ok
 }
 
-// decimal is the number that INCRBYFLOAT and HINCRBYFLOAT count with: the 80-bit
-// floating point that Redis has from C, whose mantissa has 64 bits.
+// decimal is what INCRBYFLOAT and HINCRBYFLOAT count with, C's 80-bit floating point: a mantissa of 64 bits.
 type decimal = big.Float
 
-// parseDecimal reads a number in decimal, exponent or hexadecimal notation, or an
-// infinity. A long text is none: it is Redis's limit, and saves much work.
+// parseDecimal reads a number as strtod does. A long text is none: it is Redis's limit, and saves much work.
 func parseDecimal(s string) (*decimal, bool) {
 	if len(s) > decimalText {
 		return nil, false
@@ -494,8 +462,7 @@ func parseDecimal(s string) (*decimal, bool) {
 	return f, err == nil && inRange(f)
 }
 
-// inRange tells whether C's long double goes as far as f. A big.Float goes much
-// further: 1e600000000 has 600 million digits when it is printed.
+// inRange tells whether C's long double goes as far as f: a big.Float of 1e600000000 prints for minutes.
 func inRange(f *decimal) bool {
 	exponent := f.MantExp(nil)
 	return exponent > -16446 && exponent <= 16384
@@ -503,7 +470,7 @@ func inRange(f *decimal) bool {
 
 // formatDecimal prints as C's %.17Lf does, without the zeros at the end.
 func formatDecimal(f *decimal) string {
-	s := strings.TrimRight(f.Text('f', decimalDigits), "0")
+	s := strings.TrimRight(f.Text('f', 17), "0")
 	if s = strings.TrimSuffix(s, "."); s == "-0" {
 		return "0"
 	}

@@ -66,7 +66,7 @@ func (c *wire) SetWriteDeadline(time.Time) error { return nil }
 // replies returns all that a new server answers to what src sends.
 func replies(src io.Reader, password string) string {
 	s := newServer()
-	s.config.set(map[string]string{"requirepass": password})
+	s.config.set("requirepass", password)
 	c := &wire{Reader: src}
 	s.admit(c).serve()
 	return c.got.String()
@@ -694,7 +694,11 @@ func waitFor(t *testing.T, what string, get func() int, n int) {
 
 func waitForClients(t *testing.T, s *server, n int) {
 	t.Helper()
-	waitFor(t, "clients", func() int { return len(s.allClients()) }, n)
+	waitFor(t, "clients", func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.clients)
+	}, n)
 }
 
 func TestServerEndsBrokenConversations(t *testing.T) {
@@ -831,9 +835,8 @@ func TestPassword(t *testing.T) {
 
 // A bug in a handler costs one client its connection, and leaves no lock behind.
 func TestBug(t *testing.T) {
-	buggy := row{flags: write, run: func(*writer, *request) { panic("a bug") }}
-	bug := &command{name: "bug", arity: 1, row: buggy}
-	enter(bug)
+	buggy := row{usage: "BUG", flags: write, run: func(*writer, *request) { panic("a bug") }}
+	enter(&table[0], buggy)
 	t.Cleanup(func() { delete(commands, "BUG"); delete(commands, "bug") })
 	s := testServer(t)
 	unlucky, other := connect(t, s), connect(t, s)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -14,15 +15,15 @@ import (
 	"time"
 )
 
-// How to read this file: first the containers (dict, chunked, and what is made of them), which know nothing of
-// Redis, and the algebra of sets; then the keyspace made of them: item, db and store; then expiry, and at the
-// end the algorithms that handlers call. Nothing here knows the network or the protocol.
+// How to read this file: first the containers, which know nothing of Redis, and the algebra of sets; then the
+// keyspace made of them: item, db and store; then waiting and expiry, and at the end the algorithms that
+// handlers call. Nothing here knows the network or the protocol.
 
 // --- dict: a map that can be scanned and drawn from --------------------------
 
-// A dict is a map from string to V that also keeps its entries in a row, so that it can pick one at random in
-// O(1) and be scanned with a cursor; a Go map can do neither. The row is cut into pages, because doubling one
-// slice of ten million entries would stop the server for as long as the copying takes.
+// A dict is a map from string to V that also keeps its entries in a row, so that it can pick one at random
+// and be scanned with a cursor; a Go map can do neither. The row is cut into pages, as doubling one slice of
+// ten million entries would stop the server for as long as the copying takes.
 type dict[V any] struct {
 	index map[string]int32 // where each key stands; nil while there are few: they are searched
 	pages [][]entry[V]     // all full but the last
@@ -79,11 +80,8 @@ func (d *dict[V]) put(key string, v V) bool {
 		return false
 	}
 	last := d.n >> pageBits
-	if last == len(d.pages) {
-		d.pages = append(d.pages, nil)
-		if last > 0 { // there will be many: one allocation instead of nine
-			d.pages[last] = make([]entry[V], 0, pageSize)
-		}
+	if last == len(d.pages) { // once there are many a page is allocated whole
+		d.pages = append(d.pages, make([]entry[V], 0, either(last > 0, pageSize, 0)))
 	}
 	d.pages[last] = append(d.pages[last], entry[V]{key, v})
 	if d.index != nil {
@@ -146,7 +144,6 @@ func (d *dict[V]) all() iter.Seq2[string, *V] {
 	}
 }
 
-// clone copies the entries. What they point to is shared.
 func (d *dict[V]) clone() container {
 	c := &dict[V]{pages: clonePages(d.pages), n: d.n}
 	c.reindex()
@@ -161,7 +158,6 @@ func clonePages[E any](pages [][]E) [][]E {
 	return pages
 }
 
-// random returns an entry, each with the same probability. The dict is not empty.
 func (d *dict[V]) random() *entry[V] { return d.at(rand.IntN(d.n)) }
 
 // picks ranges over count random entries: different ones, or, when count is negative, -count that may repeat.
@@ -191,10 +187,7 @@ func (d *dict[V]) picks(count int64) iter.Seq[*entry[V]] {
 // cursor 0. What is there throughout a scan is visited. It works because the scan walks down: the only entry
 // that ever moves is the last, and only into a lower place, so that whatever was not yet visited stays below.
 func (d *dict[V]) scan(cursor uint64, count int, visit func(key string, v *V)) uint64 {
-	i := d.n
-	if cursor > 0 {
-		i = int(min(cursor, uint64(d.n)))
-	}
+	i := either(cursor > 0, int(min(cursor, uint64(d.n))), d.n)
 	for ; i > 0 && count > 0; count-- {
 		i--
 		e := d.at(i)
@@ -267,7 +260,6 @@ func (s *chunked[E]) rank(before border[E]) int {
 	return rank
 }
 
-// insert adds e at a place.
 func (s *chunked[E]) insert(k, at int, e E) {
 	if s.n++; len(s.chunks) == 0 {
 		s.chunks = append(s.chunks, nil)
@@ -337,10 +329,7 @@ func (s *chunked[E]) pop(where end) E {
 // span ranges over the elements from i up to and without j, or backwards.
 func (s *chunked[E]) span(i, j int, reverse bool) iter.Seq2[int, E] {
 	return func(yield func(int, E) bool) {
-		step, at := 1, i
-		if reverse {
-			step, at = -1, j-1
-		}
+		step, at := either(reverse, -1, 1), either(reverse, j-1, i)
 		k, in := s.place(max(at, 0))
 		for range j - i {
 			if !yield(at, s.chunks[k][in]) {
@@ -423,7 +412,6 @@ func (z *zset) clone() container {
 
 // --- set algebra -------------------------------------------------------------
 
-// An operation is one of set algebra.
 type operation int
 
 const (
@@ -446,24 +434,12 @@ func orZero(f float64) float64 {
 	return f
 }
 
-// An aggregate says how the two scores that a member has become one.
-type aggregate int
+// An aggregate makes one score of two. When b is no number it is a, unlike with min and max.
+type aggregate func(a, b float64) float64
 
-const (
-	sum aggregate = iota
-	lesser
-	greater
-)
-
-func (how aggregate) join(a, b float64) float64 {
-	switch {
-	case how == sum:
-		return orZero(a + b)
-	case how == lesser && b < a, how == greater && b > a: // unlike min and max: a, when b is no number
-		return b
-	}
-	return a
-}
+func sum(a, b float64) float64     { return orZero(a + b) }
+func lesser(a, b float64) float64  { return either(b < a, b, a) }
+func greater(a, b float64) float64 { return either(b > a, b, a) }
 
 // combine returns the members that an operation leaves, and their scores; at most limit when that is not 0.
 func (op operation) combine(operands []operand, how aggregate, limit int) *dict[float64] {
@@ -476,7 +452,7 @@ func (op operation) combine(operands []operand, how aggregate, limit int) *dict[
 			for m, score := range o.all() {
 				joined := orZero(*score * o.weight)
 				if old := result.get(m); old != nil {
-					joined = how.join(*old, joined)
+					joined = how(*old, joined)
 				}
 				result.put(m, joined)
 			}
@@ -492,7 +468,7 @@ members:
 				continue members
 			}
 			if other != nil {
-				joined = how.join(joined, *other*o.weight)
+				joined = how(joined, *other*o.weight)
 			}
 		}
 		if result.put(m, joined); result.n == limit {
@@ -514,7 +490,6 @@ type item struct {
 	access   uint32    // Unix time in seconds of the last access; atomic, readers set it
 }
 
-// dead tells whether the item has a deadline that has passed.
 func (it *item) dead(now int64) bool { return it.deadline != 0 && it.deadline <= now }
 
 const pieceBytes = 16 << 20 // of a string that is given out at once
@@ -531,8 +506,7 @@ type pointer[T any] interface {
 	container
 }
 
-// A buffer is a string from the moment on when it is edited in place (APPEND, SETRANGE, SETBIT): one bit of
-// 64 MB costs what one bit of 64 bytes costs.
+// A buffer is a string that is edited in place: to set a bit of 64 MB costs what one of 64 bytes costs.
 type buffer struct{ b []byte }
 
 func (t *buffer) len() int         { return len(t.b) }
@@ -631,43 +605,32 @@ func setBits(b []byte, i int64, n int, v uint64) {
 	}
 }
 
-// elements ranges over what a value is made of, as text: the elements of a list, the fields of a hash with
-// their values, members with their scores, the entries of a stream with their ids and sizes, and a string in
-// pieces. What it yields is good until the next.
+// elements ranges over what a value is made of, as text: members with scores, say, or pieces of a string.
 func (it *item) elements() iter.Seq[[]string] {
+	switch o := it.object.(type) {
+	case *list:
+		return texts(o.span(0, o.n, false), func(_ int, s string) []string { return []string{s} })
+	case *hash:
+		return texts(o.all(), func(field string, v *string) []string { return []string{field, *v} })
+	case *set:
+		return texts(o.all(), func(member string, _ *float64) []string { return []string{member} })
+	case *zset:
+		return texts(o.order.span(0, o.len(), false), func(_ int, e scored) []string {
+			return []string{e.member, strconv.FormatFloat(e.score, 'g', -1, 64)}
+		})
+	}
 	return func(yield func([]string) bool) {
-		switch o := it.object.(type) {
-		case *list:
-			for _, s := range o.span(0, o.n, false) {
-				if !yield([]string{s}) {
-					return
-				}
-			}
-		case *hash:
-			for field, v := range o.all() {
-				if !yield([]string{field, *v}) {
-					return
-				}
-			}
-		case *set:
-			for member := range o.all() {
-				if !yield([]string{member}) {
-					return
-				}
-			}
-		case *zset:
-			for _, e := range o.order.span(0, o.len(), false) {
-				if !yield([]string{e.member, strconv.FormatFloat(e.score, 'g', -1, 64)}) {
-					return
-				}
-			}
-		default:
-			for i := 0; i == 0 || i < it.length(); i += pieceBytes {
-				if !yield([]string{it.slice(i, min(i+pieceBytes, it.length()))}) {
-					return
-				}
+		for i := 0; i == 0 || i < it.length(); i += pieceBytes {
+			if !yield([]string{it.slice(i, min(i+pieceBytes, it.length()))}) {
+				return
 			}
 		}
+	}
+}
+
+func texts[K, V any](seq iter.Seq2[K, V], text func(K, V) []string) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		seq(func(k K, v V) bool { return yield(text(k, v)) })
 	}
 }
 
@@ -696,25 +659,23 @@ type db struct {
 	ttl      int64                // average ms to live of what the sampler saw last
 }
 
-// A store is the whole data set. Only dispatch, the sampler and the snapshot
-// lock it: for writing to change anything but atomics, for reading to look.
+// A store is the whole data set. Only dispatch, sampler and snapshot lock it; readers change but atomics.
 type store struct {
 	sync.RWMutex
 	dbs      []*db
 	clock    clock
-	changes  int64   // since the last save
-	filled   []place // keys that clients wait for and that have changed
+	changed  []change     // what the command that has the lock has changed
+	changes  atomic.Int64 // since the last save
 	expired  atomic.Int64
 	lazyOnly atomic.Bool  // the sampler is off
 	frozen   atomic.Int64 // Unix ms until which nothing expires
 
 	notify   func(d *db, class byte, event, key string) // called for what happens to keys
-	onChange func(key string, by any)                   // called for keys that change, with who changed them
+	onUnlock func()                                     // called at the end of writing
 }
 
 func newStore() *store {
-	s := &store{dbs: make([]*db, databases)}
-	s.notify, s.onChange = func(*db, byte, string, string) {}, func(string, any) {}
+	s := &store{dbs: make([]*db, databases), notify: func(*db, byte, string, string) {}, onUnlock: func() {}}
 	for i := range s.dbs {
 		s.dbs[i] = &db{id: i, watchers: make(registry[*watcher]), waiting: make(map[string][]*waiter)}
 	}
@@ -726,9 +687,16 @@ const databases = 16
 // A clock tells the Unix time, which a test can move.
 type clock struct{ ahead atomic.Int64 } // µs by which it was moved
 
-// micros and millis return the Unix time.
 func (c *clock) micros() int64 { return time.Now().UnixMicro() + c.ahead.Load() }
 func (c *clock) millis() int64 { return c.micros() / 1000 }
+
+// unlock ends writing: it serves who waits, and tells who wants to know.
+func (s *store) unlock() {
+	defer s.Unlock()
+	s.serve()
+	s.onUnlock()
+	s.changed = s.changed[:0]
+}
 
 func (s *store) isFrozen() bool { return time.Now().UnixMilli() < s.frozen.Load() }
 
@@ -794,10 +762,16 @@ type watcher struct {
 	keys   []place
 }
 
-// A place is a key of a database.
+// A place is a key of a database, and a change who has changed it: a *conn, or nil when it expired. Without a
+// database all keys of one are gone.
 type place struct {
 	db  *db
 	key string
+}
+
+type change struct {
+	place
+	by any
 }
 
 // watch makes w hear of changes to key, which is not dead: that it goes would be no change.
@@ -808,7 +782,6 @@ func (d *db) watch(w *watcher, key string) {
 	}
 }
 
-// unwatch makes w hear of nothing any more.
 func (w *watcher) unwatch() {
 	for _, k := range w.keys {
 		k.db.watchers.remove(k.key, w)
@@ -826,7 +799,6 @@ func (w *watcher) intact(now int64) bool {
 	return !w.broken
 }
 
-// alarm tells the watchers of key that it has changed.
 func (d *db) alarm(key string) {
 	for w := range d.watchers[key] {
 		w.broken = true
@@ -836,12 +808,11 @@ func (d *db) alarm(key string) {
 // touched tells of a change to key, and by whom.
 func (s *store) touched(d *db, key string, by any) {
 	d.alarm(key)
-	s.onChange(key, by)
-	s.signal(d, key)
+	s.changed = append(s.changed, change{place{d, key}, by})
 }
 
-// replace gives d the keys of other, as SWAPDB does, or none (of an empty db), as FLUSHDB does: in no time, for
-// the garbage collector does the rest. Watchers and waiters stay, and hear of what changed for them.
+// replace gives d the keys of other, as SWAPDB does, or of an empty one, as FLUSHDB does: in no time, for the
+// garbage collector does the rest. Watchers and waiters stay, and hear of what changed for them.
 func (s *store) replace(d, other *db, now int64) {
 	old := d.keys
 	d.keys, d.mortal, d.ttl = other.keys, other.mortal, other.ttl
@@ -854,14 +825,7 @@ func (s *store) replace(d, other *db, now int64) {
 		}
 	}
 	for key := range d.waiting {
-		s.signal(d, key)
-	}
-}
-
-// signal notes that a key has changed, for those who wait for it.
-func (s *store) signal(d *db, key string) {
-	if d.waiting[key] != nil && d.keys.has(key) {
-		s.filled = append(s.filled, place{d, key})
+		s.changed = append(s.changed, change{place{d, key}, nil})
 	}
 }
 
@@ -869,32 +833,26 @@ func (s *store) signal(d *db, key string) {
 
 // A waiter is a client that a blocking command has parked. It is touched only under the store's lock.
 type waiter struct {
-	db   *db
-	keys []string
-	run  func(key string) (served bool) // tries again, now that key was filled
-	done chan struct{}                  // closed when it waits no more, and then
-	wake func()                         // is called
+	context.Context // which ends with the waiting
+	end             func()
+	db              *db
+	keys            []string
+	run             func(key string) (served bool) // tries again, now that key was filled
+	wake            func()                         // is called when it waits no more
 }
 
-// wait puts a client at the end of the queue of each key.
-func (d *db) wait(keys []string, run func(key string) bool, wake func()) *waiter {
-	w := &waiter{d, slices.Compact(slices.Sorted(slices.Values(keys))), run, make(chan struct{}), wake}
+// wait puts a client at the end of the queue of each key. A timeout of 0 is for ever.
+func (d *db) wait(keys []string, timeout time.Duration, run func(key string) bool, wake func()) *waiter {
+	w := &waiter{db: d, keys: slices.Compact(slices.Sorted(slices.Values(keys))), run: run, wake: wake}
+	if w.Context, w.end = context.WithCancel(context.Background()); timeout > 0 {
+		w.Context, w.end = context.WithTimeout(context.Background(), timeout)
+	}
 	for _, key := range w.keys {
 		d.waiting[key] = append(d.waiting[key], w)
 	}
 	return w
 }
 
-func (w *waiter) isDone() bool {
-	select {
-	case <-w.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// leave takes the client, which waits, out of all queues.
 func (w *waiter) leave() {
 	for _, key := range w.keys {
 		queue := slices.DeleteFunc(w.db.waiting[key], func(other *waiter) bool { return other == w })
@@ -902,16 +860,19 @@ func (w *waiter) leave() {
 			delete(w.db.waiting, key)
 		}
 	}
-	close(w.done)
+	w.end()
 	w.wake()
 }
 
-// serve lets those who wait for what was filled try again, first come, first served. It may fill other keys.
+// serve lets those who wait for what has changed try again, first come, first served. That may change more.
 func (s *store) serve() {
-	for ; len(s.filled) > 0; s.filled = s.filled[1:] {
-		d, key := s.filled[0].db, s.filled[0].key
+	for i := 0; i < len(s.changed); i++ {
+		d, key := s.changed[i].db, s.changed[i].key
+		if d == nil || len(d.waiting) == 0 {
+			continue
+		}
 		for _, w := range slices.Clone(d.waiting[key]) {
-			if d.keys.has(key) && !w.isDone() && w.run(key) {
+			if d.keys.has(key) && w.Err() == nil && w.run(key) {
 				w.leave()
 			}
 		}
@@ -928,8 +889,7 @@ const (
 	samplerKeys  = 20
 )
 
-// sample removes some expired keys: a constant amount of work, whatever the
-// number of keys. It lets go of the lock between two looks.
+// sample removes some expired keys: constant work, whatever their number, and the lock is free between looks.
 func (s *store) sample() {
 	began := time.Now()
 	for _, d := range s.dbs {
@@ -941,7 +901,7 @@ func (s *store) sample() {
 // sampleOnce looks at a few keys and tells whether looking again pays.
 func (d *db) sampleOnce(s *store) (again bool) {
 	s.Lock()
-	defer s.Unlock()
+	defer s.unlock()
 	now, dead, ttl := s.clock.millis(), 0, int64(0)
 	looks := min(samplerKeys, d.mortal.n)
 	for range looks {
@@ -953,9 +913,7 @@ func (d *db) sampleOnce(s *store) (again bool) {
 			ttl += it.deadline - now
 		}
 	}
-	if alive := looks - dead; alive > 0 {
-		d.ttl = ttl / int64(alive)
-	}
+	d.ttl = ttl / int64(max(1, looks-dead))
 	return dead > looks/10
 }
 
@@ -972,7 +930,6 @@ func (s *store) expire(d *db, key string) {
 
 // --- algorithms --------------------------------------------------------------
 
-// either returns a when something is so, else b.
 func either[T any](so bool, a, b T) T {
 	if so {
 		return a
@@ -982,9 +939,8 @@ func either[T any](so bool, a, b T) T {
 
 func oneIf(so bool) int { return either(so, 1, 0) }
 
-// match tells whether s matches a glob-style pattern as KEYS has it: * ? [a-z]
-// [^a] and \ before a byte that means itself. It looks back to the last * only,
-// so that no pattern takes more than len(pattern) * len(s) steps.
+// match tells whether s matches a pattern as KEYS has it: * ? [a-z] [^a] and \ before a byte that means
+// itself. It looks back to the last * only, so that no pattern takes more than len(pattern) * len(s) steps.
 func match(pattern, s string) bool {
 	p, i := 0, 0
 	star, mark := -1, 0 // where the last * stands, and what it stands for ends
@@ -1007,51 +963,39 @@ func match(pattern, s string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// matchOne matches one byte with the beginning of a pattern, and tells how long
-// that beginning is. A class without its ] ends with the pattern, as in Redis.
+// matchOne matches a byte with the beginning of a pattern, whose size it tells. A class may lack its ].
 func matchOne(pattern string, c byte) (size int, ok bool) {
-	if pattern == "" {
+	switch {
+	case pattern == "":
 		return 0, false
-	}
-	switch pattern[0] {
-	case '?':
+	case pattern[0] == '?':
 		return 1, true
-	case '\\':
-		if len(pattern) > 1 {
-			return 2, pattern[1] == c
-		}
-	case '[':
-		p, found := 1, false
-		not := strings.HasPrefix(pattern, "[^")
-		if not {
-			p++
-		}
-		for ; p < len(pattern) && pattern[p] != ']'; p++ {
-			low, high := pattern[p], pattern[p]
-			if low == '\\' && p+1 < len(pattern) {
-				p++
-				low, high = pattern[p], pattern[p]
-			} else if p+2 < len(pattern) && pattern[p+1] == '-' {
-				p += 2
-				high = pattern[p]
-			}
-			found = found || min(low, high) <= c && c <= max(low, high)
-		}
-		return min(p+1, len(pattern)), found != not
+	case pattern[0] == '\\' && len(pattern) > 1:
+		return 2, pattern[1] == c
+	case pattern[0] != '[':
+		return 1, pattern[0] == c
 	}
-	return 1, pattern[0] == c
+	found, not := false, strings.HasPrefix(pattern, "[^")
+	p := 1 + oneIf(not)
+	for ; p < len(pattern) && pattern[p] != ']'; p++ {
+		low, high := pattern[p], pattern[p]
+		if low == '\\' && p+1 < len(pattern) {
+			p++
+			low, high = pattern[p], pattern[p]
+		} else if p+2 < len(pattern) && pattern[p+1] == '-' {
+			p += 2
+			high = pattern[p]
+		}
+		found = found || min(low, high) <= c && c <= max(low, high)
+	}
+	return min(p+1, len(pattern)), found != not
 }
 
 // span turns indexes, inclusive and from the end when negative, into the half-open 0 <= i <= j <= n.
 func span(start, stop int64, n int) (i, j int) {
 	size := int64(n)
-	if start < 0 {
-		start = max(start+size, 0)
-	}
-	if stop < 0 {
-		stop += size
-	}
-	stop = min(stop, size-1)
+	start = max(start+either(start < 0, size, 0), 0)
+	stop = min(stop+either(stop < 0, size, 0), size-1)
 	if start > stop {
 		return 0, 0
 	}
