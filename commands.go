@@ -469,7 +469,7 @@ func lookup(words []string) (c *command, refusal replyError) {
 		}
 	}
 	if n := len(words); n != c.arity && (c.arity >= 0 || n < -c.arity) {
-		return c, errArity(c.name)
+		return c, errorf(string(errArity), c.name)
 	}
 	return c, ""
 }
@@ -513,8 +513,17 @@ func failIf(wrong bool, e replyError, args ...any) {
 	}
 }
 
+// failNamed throws an error in which the %s is the name of the command.
+func (r *request) failNamed(wrong bool, e replyError) {
+	if wrong { // the name of each command in an any would cost memory
+		failIf(true, e, r.cmd.name)
+	}
+}
+
 // Redis's errors, word for word.
 const (
+	errArity      replyError = "ERR wrong number of arguments for '%s' command"
+	errExpireTime replyError = "ERR invalid expire time in '%s' command"
 	errSyntax     replyError = "ERR syntax error"
 	errNotInt     replyError = "ERR value is not an integer or out of range"
 	errNotFloat   replyError = "ERR value is not a valid float"
@@ -532,10 +541,6 @@ const (
 		"instance is configured to report errors during writes if RDB snapshotting fails " +
 		"(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
 )
-
-func errArity(name string) replyError {
-	return errorf("ERR wrong number of arguments for '%s' command", name)
-}
 
 // call runs the handler, and turns what it throws into an error reply in place of what it had written. It is
 // run for every command, once more for each command within EXEC, and again for a command that was blocked.
@@ -633,7 +638,7 @@ func (r *request) end() { failIf(r.more(), errSyntax) }
 
 // pairs returns all arguments left, which must be pairs.
 func (r *request) pairs() []string {
-	failIf(r.left()%2 != 0, errArity(r.cmd.name))
+	r.failNamed(r.left()%2 != 0, errArity)
 	return r.rest()
 }
 
@@ -820,7 +825,7 @@ func cmdClientGetName(w *writer, r *request)  { w.maybe(either(r.name == "", nil
 func cmdClientGetRedir(w *writer, r *request) { w.int64(r.tracking.target()) }
 
 func cmdPing(w *writer, r *request) {
-	failIf(r.left() > 1, errArity("ping"))
+	r.failNamed(r.left() > 1, errArity)
 	switch message := strings.Join(r.words[1:], ""); {
 	case r.speaking == 2 && r.subscriptions() > 0:
 		w.bulks([]string{"pong", message})
@@ -1102,14 +1107,10 @@ func (r *request) delete(key string) bool {
 // unitOf returns the unit in ms of what commands and options take or tell: with a p they mean ms.
 func unitOf(word string) int64 { return either[int64](word[0] == 'p', 1, 1000) }
 
-func (r *request) failExpireTime(wrong bool) {
-	failIf(wrong, "ERR invalid expire time in '%s' command", r.cmd.name)
-}
-
 // deadline turns n into Unix ms: a time for words that end in at, like expireat or pxat, else from now on.
 func (r *request) deadline(n int64, word string) int64 {
 	unit, base := unitOf(word), either(strings.HasSuffix(word, "at"), 0, r.now)
-	r.failExpireTime(n > (math.MaxInt64-base)/unit || n < math.MinInt64/unit)
+	r.failNamed(n > (math.MaxInt64-base)/unit || n < math.MinInt64/unit, errExpireTime)
 	return base + n*unit
 }
 
@@ -1422,7 +1423,7 @@ func (o *setOptions) deadline(r *request) int64 {
 		return 0
 	}
 	n := toInt(o.n)
-	r.failExpireTime(n <= 0)
+	r.failNamed(n <= 0, errExpireTime)
 	return r.deadline(n, o.word)
 }
 
@@ -1826,7 +1827,7 @@ func cmdPush(w *writer, r *request) {
 
 func cmdPop(w *writer, r *request) {
 	key, counts := r.next(), r.more()
-	failIf(r.left() > 1, errArity(r.cmd.name))
+	r.failNamed(r.left() > 1, errArity)
 	count, _ := r.lastCount()
 	l := edit[list](r, key)
 	count = min(count, l.n)
@@ -2150,7 +2151,8 @@ func cmdHIncr(w *writer, r *request) {
 		toInt(by)
 	}
 	h := edit[hash](r, key)
-	notNumber := errorf("ERR hash value is not %s", either(r.cmd.floats(), "a float", "an integer"))
+	notNumber := either[replyError](r.cmd.floats(), "ERR hash value is not a float",
+		"ERR hash value is not an integer")
 	h.put(field, r.add(w, *cmp.Or(h.get(field), &zero), by, notNumber))
 	r.changed(key, r.cmd.name, 1)
 }
@@ -2364,7 +2366,7 @@ func (w *writer) ranked(z *zset, i, j int, reverse, withScores bool) {
 
 func (r *request) sortedOperands() []operand {
 	n := r.int()
-	failIf(n < 1, "ERR at least 1 input key is needed for '%s' command", r.cmd.name)
+	r.failNamed(n < 1, "ERR at least 1 input key is needed for '%s' command")
 	failIf(n > int64(r.left()), errSyntax)
 	return r.operands(r.several(int(n)), true)
 }

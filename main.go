@@ -468,7 +468,7 @@ func (c *conn) serve() {
 	c.linger()
 }
 
-// lookAhead looks at the values of a pipeline, so that its commands find them in the processor's cache:
+// lookAhead looks at the strings of a pipeline, so that its commands find them in the processor's cache:
 // memory, which a GET mostly waits for, works on many looks at a time. Without a sum Go would not look.
 func (c *conn) lookAhead(batch [][]string) (sum byte) {
 	if len(batch) == 1 && len(batch[0]) < 4 {
@@ -478,7 +478,7 @@ func (c *conn) lookAhead(batch [][]string) (sum byte) {
 	defer c.store.RUnlock()
 	items := make([]*item, 0, 2*batchMax)
 	for _, words := range batch {
-		if cmd := named(commands, words[0]); cmd != nil {
+		if cmd := named(commands, words[0]); cmd != nil && cmd.group.name == "string" {
 			for key := range cmd.keys.in(words) {
 				items = append(items, c.db.keys.get(key))
 			}
@@ -661,7 +661,7 @@ func (c *conn) flush() error {
 	if len(b) == 0 {
 		return nil
 	}
-	c.out.buf = either(cap(b) > outputMax, nil, b[:0])
+	c.out.buf = either(cap(b) > 2*outputMax, nil, b[:0])
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.writing || o.err != nil {

@@ -32,7 +32,7 @@ const (
 	argsKept     = 1 << 10   // arguments (a number) whose array a connection keeps for the next command
 	guestArgs    = 10        // arguments (a number) of a client that has not given the password
 	guestBulkMax = 16 << 10  // and the length of each
-	outputMax    = 64 << 10  // replies owed when a flush comes anyway, and output buffer that is kept
+	outputMax    = 32 << 10  // replies owed when a flush comes anyway; a buffer of twice as much is kept
 	decimalText  = 5119      // a number that INCRBYFLOAT reads
 )
 
