@@ -971,7 +971,7 @@ func (c *conn) tell(keys, by any) {
 	if c.tracking.noLoop && by == any(c) {
 		return
 	}
-	to, parts := c, []any{"invalidate", keys}
+	to := c
 	if id := c.tracking.redirect; id != 0 {
 		if to = c.server.clients[id]; to == nil {
 			if c.tracking.broken = true; c.speaking == 3 {
@@ -980,10 +980,10 @@ func (c *conn) tell(keys, by any) {
 			return
 		}
 	}
-	if to.speaking == 2 {
-		if parts = []any{"message", "__redis__:invalidate", keys}; to == c || to.subscriptions() == 0 {
-			return // RESP2 has no other way to say it
-		}
+	parts := []any{"message", "__redis__:invalidate", keys}
+	parts = either(to.speaking == 3, []any{"invalidate", keys}, parts)
+	if to.speaking == 2 && (to == c || to.subscriptions() == 0) {
+		return // RESP2 has no other way to say it
 	}
 	switch message := to.message(parts...); {
 	case to == c.server.acting:

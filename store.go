@@ -83,6 +83,9 @@ func (d *dict[V]) put(key string, v V) bool {
 	if last == len(d.pages) { // once there are many a page is allocated whole
 		d.pages = append(d.pages, make([]entry[V], 0, either(last > 0, pageSize, 0)))
 	}
+	if d.n < fewKeys && d.n == cap(d.pages[0]) { // most stay small: they grow in small steps
+		d.pages[0] = append(make([]entry[V], 0, d.n+4), d.pages[0]...)
+	}
 	d.pages[last] = append(d.pages[last], entry[V]{key, v})
 	if d.index != nil {
 		d.index[key] = int32(d.n)
@@ -490,7 +493,7 @@ type item struct {
 	access   uint32    // Unix time in seconds of the last access; atomic, readers set it
 }
 
-func (it *item) dead(now int64) bool { return it.deadline != 0 && it.deadline <= now }
+func (it *item) dead(now int64) bool { return it != nil && it.deadline != 0 && it.deadline <= now }
 
 const pieceBytes = 16 << 20 // of a string that is given out at once
 
@@ -702,7 +705,7 @@ func (s *store) isFrozen() bool { return time.Now().UnixMilli() < s.frozen.Load(
 
 // find returns the item of a key that is alive, else nil.
 func (d *db) find(key string, now int64) *item {
-	if it := d.keys.get(key); it != nil && !it.dead(now) {
+	if it := d.keys.get(key); !it.dead(now) {
 		return it
 	}
 	return nil
@@ -791,12 +794,8 @@ func (w *watcher) unwatch() {
 
 // intact tells whether nothing that w watches has changed or expired.
 func (w *watcher) intact(now int64) bool {
-	for _, k := range w.keys {
-		if it := k.db.keys.get(k.key); it != nil && it.dead(now) {
-			return false
-		}
-	}
-	return !w.broken
+	expired := func(k place) bool { return k.db.keys.get(k.key).dead(now) }
+	return !w.broken && !slices.ContainsFunc(w.keys, expired)
 }
 
 func (d *db) alarm(key string) {
@@ -817,7 +816,7 @@ func (s *store) replace(d, other *db, now int64) {
 	old := d.keys
 	d.keys, d.mortal, d.ttl = other.keys, other.mortal, other.ttl
 	for key := range d.watchers {
-		if it := d.keys.get(key); it != nil && it.dead(now) {
+		if d.keys.get(key).dead(now) {
 			d.remove(key)
 		}
 		if old.has(key) || d.keys.has(key) {
