@@ -437,9 +437,11 @@ func (k keys) in(words []string) iter.Seq[string] {
 		if n > 0 && n <= int64(len(rest)) {
 			slices.Values(rest[:n])(yield)
 		}
-		named := func(word string) bool { return k.behind != "" && strings.EqualFold(word, k.behind) }
-		if i := slices.IndexFunc(words, named) + 1; i > 0 && i < len(words) {
-			yield(words[i])
+		for i := len(words) - 2; i > 0 && k.behind != ""; i-- { // if it is said twice, the last holds
+			if strings.EqualFold(words[i], k.behind) {
+				yield(words[i+1])
+				return
+			}
 		}
 	}
 }
@@ -1223,10 +1225,9 @@ func (r *request) cursor() uint64 {
 	return n
 }
 
-// scanOptions reads what SCAN, HSCAN, SSCAN and ZSCAN have in common, and more.
-func (r *request) scanOptions(more ...any) (pattern string, count int) {
-	n := int64(10)
-	pattern = "*"
+// scanOptions returns the pattern and the count of SCAN, HSCAN, SSCAN and ZSCAN, and reads more.
+func (r *request) scanOptions(more ...any) (string, int) {
+	pattern, n := "*", int64(10)
 	r.options(append(more, "MATCH", &pattern, "COUNT", &n)...)
 	failIf(n < 1, errSyntax)
 	return pattern, int(n)

@@ -523,11 +523,9 @@ func (c *conn) linger() {
 }
 
 func (c *conn) leave() {
-	if len(c.watcher.keys) > 0 {
-		c.store.Lock()
-		c.watcher.unwatch()
-		c.store.Unlock()
-	}
+	c.store.Lock()
+	c.watcher.unwatch()
+	c.store.Unlock()
 	c.setShared(func() {
 		c.forget(channels, patterns, tracked, prefixes, trackers, monitors)
 		delete(c.server.clients, c.id)
@@ -902,6 +900,7 @@ func (t *tracking) target() int64 { return either(t.on, t.redirect, -1) }
 // setTracking begins or ends tracking. The server's mutex is held.
 func (c *conn) setTracking(t tracking, prefix ...string) {
 	c.subscribe(trackers, "")
+	c.caching = c.caching && t.on
 	if c.tracking = t; !t.on {
 		c.forget(tracked, prefixes, trackers)
 	}
@@ -928,49 +927,53 @@ func (s *server) announce() {
 		most := int(s.config.int("tracking-table-max-keys"))
 		s.mu.Lock()
 		for _, ch := range s.store.changed {
-			s.invalidate(ch.key, ch.by)
-			s.broadcast(ch)
+			s.invalidate(ch)
 		}
+		s.broadcast()
 		for key := range s.topics[tracked] {
-			if len(s.topics[tracked]) > most {
-				s.invalidate(key, nil)
+			if len(s.topics[tracked]) <= most {
+				break
 			}
+			s.invalidate(change{place{s.store.dbs[0], key}, nil})
 		}
 		s.mu.Unlock()
 	}
 	s.acting = nil
 }
 
-// invalidate tells the clients that have read a key. They must read it again to hear of the next change.
-func (s *server) invalidate(key string, by any) {
-	for c := range s.topics[tracked][key] {
-		c.unsubscribe(tracked, key)
-		c.tell([]string{key}, by)
+// invalidate tells the clients that have read a key, who must read it again to hear of its next change; when
+// all keys are gone it tells all.
+func (s *server) invalidate(ch change) {
+	for c := range s.topics[either(ch.db == nil, trackers, tracked)][ch.key] {
+		if ch.db == nil {
+			c.forget(tracked)
+			c.tell(nil)
+		} else if c.unsubscribe(tracked, ch.key); !c.tracking.noLoop || ch.by != any(c) {
+			c.tell([]string{ch.key})
+		}
 	}
 }
 
-// broadcast tells who wants to hear of every key with some prefix, and all when all keys are gone.
-func (s *server) broadcast(ch change) {
+// broadcast tells who wants to hear of every key with some prefix, of all that have changed at once.
+func (s *server) broadcast() {
 	for prefix, clients := range s.topics[prefixes] {
 		for c := range clients {
-			if ch.db != nil && strings.HasPrefix(ch.key, prefix) {
-				c.tell([]string{ch.key}, ch.by)
+			var keys []string
+			for _, ch := range s.store.changed {
+				own := c.tracking.noLoop && ch.by == any(c)
+				if ch.db != nil && strings.HasPrefix(ch.key, prefix) && !own {
+					keys = append(keys, ch.key)
+				}
 			}
-		}
-	}
-	for c := range s.topics[trackers][""] {
-		if ch.db == nil {
-			c.forget(tracked)
-			c.tell(nil, nil)
+			if slices.Sort(keys); keys != nil {
+				c.tell(slices.Compact(keys))
+			}
 		}
 	}
 }
 
 // tell sends an invalidation, of all when keys is nil, to the client or whom it names, behind its own reply.
-func (c *conn) tell(keys, by any) {
-	if c.tracking.noLoop && by == any(c) {
-		return
-	}
+func (c *conn) tell(keys any) {
 	to := c
 	if id := c.tracking.redirect; id != 0 {
 		if to = c.server.clients[id]; to == nil {

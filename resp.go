@@ -91,10 +91,8 @@ func (r *reader) commands() ([][]string, error) {
 
 // fill waits until more has arrived, and makes room for it.
 func (r *reader) fill() error {
-	if r.Buffered() == r.Size() {
-		r.resize(2 * r.Size())
-	} else if r.Size() > bufferSize && r.Buffered() < bufferSize {
-		r.resize(bufferSize)
+	if full := r.Buffered() == r.Size(); full || r.Size() > bufferSize && r.Buffered() < bufferSize {
+		r.resize(either(full, 2*r.Size(), bufferSize))
 	}
 	_, err := r.Peek(r.Buffered() + 1)
 	return err
@@ -445,11 +443,9 @@ func parseDouble(s string) (float64, bool) {
 	return f, ok
 }
 
-// decimal is what INCRBYFLOAT and HINCRBYFLOAT count with, C's 80-bit floating point: a mantissa of 64 bits.
-type decimal = big.Float
-
-// parseDecimal reads a number as strtod does. A long text is none: it is Redis's limit, and saves much work.
-func parseDecimal(s string) (*decimal, bool) {
+// parseDecimal reads a number as strtod does, but with the precision of C's 80-bit floating point, a mantissa
+// of 64 bits. A long text is none: it is Redis's limit, and saves much work.
+func parseDecimal(s string) (*big.Float, bool) {
 	if len(s) > decimalText {
 		return nil, false
 	}
@@ -463,13 +459,13 @@ func parseDecimal(s string) (*decimal, bool) {
 }
 
 // inRange tells whether C's long double goes as far as f: a big.Float of 1e600000000 prints for minutes.
-func inRange(f *decimal) bool {
+func inRange(f *big.Float) bool {
 	exponent := f.MantExp(nil)
 	return exponent > -16446 && exponent <= 16384
 }
 
 // formatDecimal prints as C's %.17Lf does, without the zeros at the end.
-func formatDecimal(f *decimal) string {
+func formatDecimal(f *big.Float) string {
 	s := strings.TrimRight(f.Text('f', 17), "0")
 	if s = strings.TrimSuffix(s, "."); s == "-0" {
 		return "0"
