@@ -1130,6 +1130,7 @@ func TestReadme(t *testing.T) {
 //
 //	== title             a conversation begins, with no keys and no connections
 //	== title [lite]      ... one that only Redis Lite can pass
+//	== title [bare]      ... one that leaves the keys as they are, and asks nothing else of the server
 //	> GET a   < $1|1|    a command, its words quoted like in redis-cli, and the reply
 //	b> BLPOP q 0         the same on a connection named b; it blocks, there is no reply yet
 //	b < *2|$1|q|$1|x|    a further reply, or message, on b
@@ -1167,33 +1168,38 @@ type party struct {
 func play(addr string, script io.Reader, advance func(time.Duration)) (complaints []string, err error) {
 	p := &player{addr: addr, advance: advance}
 	defer p.hangUp()
-	lite, err := p.begin()
 	in, skip := bufio.NewScanner(script), false
 	for n := 1; err == nil && in.Scan(); n++ {
 		line, _, _ := strings.Cut(" "+in.Text()+" ", " # ")
 		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "==") {
-			lite, err = p.begin()
+		isTitle, lite := strings.HasPrefix(line, "=="), false
+		if isTitle || line != "" && p.parties == nil {
+			lite, err = p.begin(strings.HasSuffix(line, "[bare]"))
 			skip = strings.HasSuffix(line, "[lite]") && !lite
-		} else if line != "" && !skip {
-			said, _, _ := strings.Cut(line, " <")
-			want, got, trouble := p.step(line)
-			if skip = trouble != nil; skip {
-				got += trouble.Error()
-			}
-			if got != "" {
-				complaints = append(complaints, fmt.Sprintf("line %d: %s\n\twant %s\n\tgot  %s",
-					n, strings.TrimSpace(said), want, got))
-			}
+		}
+		if isTitle || line == "" || skip || err != nil {
+			continue
+		}
+		said, _, _ := strings.Cut(line, " <")
+		want, got, trouble := p.step(line)
+		if skip = trouble != nil; skip {
+			got += trouble.Error()
+		}
+		if got != "" {
+			complaints = append(complaints, fmt.Sprintf("line %d: %s\n\twant %s\n\tgot  %s",
+				n, strings.TrimSpace(said), want, got))
 		}
 	}
 	return complaints, cmp.Or(err, in.Err())
 }
 
-// begin hangs up, empties the server, and tells whether it is Redis Lite.
-func (p *player) begin() (lite bool, err error) {
+// begin hangs up and, unless told to ask nothing of the server, empties it and tells whether it is Redis Lite.
+func (p *player) begin(bare bool) (lite bool, err error) {
 	p.hangUp()
 	p.parties = make(map[string]*party)
+	if bare {
+		return false, nil
+	}
 	if _, err = p.ask("FLUSHALL"); err != nil {
 		return false, err
 	}
@@ -1447,7 +1453,7 @@ func TestPlayer(t *testing.T) {
 			t.Errorf("%s\ngot  %s, %v\nwant %s", c.script, got, err, c.complaint)
 		}
 	}
-	if _, err := play("127.0.0.1:1", strings.NewReader(""), s.pass); err == nil {
+	if _, err := play("127.0.0.1:1", strings.NewReader("> PING < +PONG|"), s.pass); err == nil {
 		t.Error("played without a server")
 	}
 }
