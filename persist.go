@@ -89,7 +89,7 @@ func (s *store) restore(rec record) error {
 	if rec.DB < 0 || rec.DB >= len(s.dbs) {
 		return fmt.Errorf("no database %d", rec.DB)
 	}
-	d, wrong := s.dbs[rec.DB], fmt.Errorf("key %q is no %s", rec.Key, rec.Kind)
+	d, wrong := s.dbs[rec.DB], func() error { return fmt.Errorf("key %q is no %s", rec.Key, rec.Kind) }
 	unit := either(rec.Kind == "hash" || rec.Kind == "zset", 2, 1)
 	it := d.keys.get(rec.Key)
 	isNew := it == nil
@@ -97,7 +97,7 @@ func (s *store) restore(rec record) error {
 		d.put(rec.Key, item{deadline: rec.Deadline, access: uint32(s.clock.millis() / 1000)})
 		it = d.keys.get(rec.Key)
 	} else if it.typeName() != rec.Kind {
-		return wrong
+		return wrong()
 	}
 	for parts := range slices.Chunk(rec.Items, unit) {
 		score, err := 0.0, error(nil)
@@ -106,7 +106,7 @@ func (s *store) restore(rec record) error {
 		}
 		switch {
 		case len(parts) < unit || err != nil:
-			return wrong
+			return wrong()
 		case rec.Kind == "string" && isNew:
 			it.text = parts[0]
 		case rec.Kind == "string":
@@ -121,7 +121,7 @@ func (s *store) restore(rec record) error {
 		case rec.Kind == "zset":
 			grown[zset](it).add(parts[0], score)
 		default:
-			return wrong
+			return wrong()
 		}
 	}
 	return nil

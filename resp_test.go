@@ -997,7 +997,7 @@ func BenchmarkParse(b *testing.B) {
 // BenchmarkCommand parses and runs, without a network.
 func BenchmarkCommand(b *testing.B) {
 	for _, words := range []string{"PING", "GET key", "SET key value", "INCR number", "LPUSH other element",
-		"LRANGE list 0 99"} {
+		"HSET hash field value", "ZADD zset 1 member", "LRANGE list 0 99"} {
 		b.Run(words, func(b *testing.B) {
 			b.ReportAllocs()
 			step := repeat(strings.Fields(words)...)

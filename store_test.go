@@ -1743,7 +1743,8 @@ func TestShutdownSaves(t *testing.T) {
 // network. A # stands for a number below twice the size: half of them are members.
 func BenchmarkLargeValue(b *testing.B) {
 	for _, lines := range []string{"ZADD zset # #", "ZRANGE zset -10 -1", "ZRANGE zset 500 509",
-		"ZRANK zset #", "HSET hash # value", "SADD set #", "SADD set # SPOP set"} {
+		"ZRANGE zset # +inf BYSCORE LIMIT 5 10", "ZRANK zset #", "HSET hash # value", "SADD set #",
+		"SADD set # SPOP set", "LINDEX list #", "RPUSH list # LPOP list"} {
 		for _, size := range []int{1e3, 1e6} {
 			b.Run(fmt.Sprintf("%s/%d", lines, size), func(b *testing.B) {
 				c := largeValues(b, size)
@@ -1753,7 +1754,7 @@ func BenchmarkLargeValue(b *testing.B) {
 				}
 				for i := 0; b.Loop(); i++ {
 					words := todo[i%len(todo)]
-					if len(words) == 5 { // two commands, so that the set stays as large as it is
+					if len(words) == 5 { // two commands, so that the value stays as large as it is
 						c.dispatch(words[3:])
 						words = words[:3]
 					}
@@ -1767,15 +1768,64 @@ func BenchmarkLargeValue(b *testing.B) {
 
 func largeValues(b *testing.B, size int) *conn {
 	s := newServer()
-	h, members, z := new(hash), new(set), new(zset)
+	h, members, z, l := new(hash), new(set), new(zset), new(list)
 	for _, i := range rand.Perm(size) {
 		name := strconv.Itoa(2 * i)
 		h.put(name, "value")
 		members.put(name, 1)
 		z.add(name, float64(2*i))
+		l.push(back, name)
 	}
-	for name, v := range map[string]container{"hash": h, "set": members, "zset": z} {
+	for name, v := range map[string]container{"hash": h, "set": members, "zset": z, "list": l} {
 		s.store.dbs[0].put(name, item{object: v})
+	}
+	return newClient(b, s)
+}
+
+// BenchmarkKeys runs commands on random keys of a keyspace with so many.
+func BenchmarkKeys(b *testing.B) {
+	for _, size := range []int{1e5, 1e6} {
+		c := manyKeys(b, size)
+		for _, line := range []string{"GET #", "SET # value", "DEL #", "SCAN #"} {
+			b.Run(fmt.Sprintf("%s/%d", line, size), func(b *testing.B) {
+				for b.Loop() {
+					c.dispatch(strings.Fields(strings.Replace(line, "#", strconv.Itoa(rand.IntN(size)), 1)))
+					c.out.buf = c.out.buf[:0]
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkSave(b *testing.B) {
+	b.ReportAllocs()
+	c := manyKeys(b, 1e5)
+	c.server.config.set("dir", b.TempDir())
+	for b.Loop() {
+		if err := c.server.save(true); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	b.ReportAllocs()
+	c := manyKeys(b, 1e5)
+	c.server.config.set("dir", b.TempDir())
+	if err := c.server.save(true); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if n, err := c.server.load(newStore()); n != 1e5 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
+
+func manyKeys(b *testing.B, size int) *conn {
+	s := newServer()
+	for i := range size {
+		s.store.dbs[0].put(strconv.Itoa(i), item{text: "value"})
 	}
 	return newClient(b, s)
 }
