@@ -399,7 +399,7 @@ type conn struct {
 	closing bool // to be closed when the replies are sent
 	muted   int  // how many more commands get no reply, as CLIENT REPLY asked
 	watcher watcher
-	caching bool      // CLIENT CACHING makes an exception for the next command
+	caching bool      // CLIENT CACHING makes an exception for the next command or transaction
 	queue   []request // the commands between MULTI and EXEC
 	aborted bool      // one of them was refused
 
@@ -566,7 +566,7 @@ func (c *conn) dispatch(words []string) {
 			mark = 0 // what was owed before is sent
 		}
 		c.req.words = nil
-		c.caching = c.caching && strings.HasPrefix(cmd.name, "client|")
+		c.caching = c.caching && (c.queueing() || strings.HasPrefix(cmd.name, "client|"))
 	}
 	if c.muted > 0 { // take back what the command wrote
 		c.out.buf = c.out.buf[:min(mark, len(c.out.buf))]
