@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
-	"log/slog"
 	"maps"
 	"math"
 	"math/bits"
 	"net"
 	"os"
 	"runtime"
-	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,13 +104,12 @@ const (
 	ofKeys    = " numkeys key [key ...]"
 	withScore = " [WITHSCORES]"
 	ofType    = "[TYPE NORMAL|MASTER|REPLICA|PUBSUB]"
-	inBits    = " [start end [BYTE|BIT]]"
 	sorting   = "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC|DESC] [ALPHA]"
 )
 
 var table = []group{
 	{"bitmap", '$', []row{
-		{"BITCOUNT key" + inBits, "Counts the bits that are 1.", readonly, cmdBitCount},
+		{"BITCOUNT key [start end [BYTE|BIT]]", "Counts the bits that are 1.", readonly, cmdBitCount},
 		{"BITFIELD key [GET encoding offset] [[OVERFLOW WRAP|SAT|FAIL] SET|INCRBY encoding offset n] [...]",
 			"Treats a string as integers.", grow, cmdBitField},
 		{"BITFIELD_RO key [GET encoding offset [GET encoding offset ...]]", "Reads.", fastRead, cmdBitField},
@@ -246,7 +243,7 @@ var table = []group{
 		{"ZCOUNT|ZLEXCOUNT key min max", "Counts a range by score or name.", fastRead, cmdZCount},
 		{"ZDIFF" + ofKeys + withScore, "Subtracts from the first.", readonly, cmdScoreAlgebra},
 		{"ZDIFFSTORE destination" + ofKeys, "Stores what ZDIFF returns.", grow, cmdScoreAlgebra},
-		{"ZINCRBY key increment member", "Adds to the score of a member.", fastGrow, cmdZIncrBy},
+		{"ZINCRBY key increment member", "Adds to the score of a member.", fastGrow, cmdZAdd},
 		{"ZINTER|ZUNION" + ofKeys + weights + withScore, "Combines sorted sets.", readonly, cmdScoreAlgebra},
 		{"ZINTERCARD" + ofKeys + " [LIMIT limit]", "Counts what ZINTER returns.", readonly, cmdInterCard},
 		{"ZINTERSTORE|ZUNIONSTORE destination" + ofKeys + weights, "Stores that.", grow, cmdScoreAlgebra},
@@ -704,7 +701,7 @@ func (r *request) find(key string) *item { return r.findIn(r.db, key) }
 
 func (r *request) findIn(d *db, key string) *item {
 	it := d.find(key, r.now)
-	if it == nil && r.cmd.lock == write && d.keys.has(key) {
+	if it == nil && r.cmd.lock == write && d.keys.has(key) && !r.store.isFrozen() {
 		r.store.expire(d, key)
 	} else if it != nil && r.cmd.flags&silent == 0 {
 		it.touch(r.now)
@@ -966,11 +963,11 @@ func cmdClientList(w *writer, r *request) {
 			f.ids = append(f.ids, int64(r.atLeast(math.MinInt64, "ERR Invalid client ID")))
 		}
 	})
-	lines := ""
+	var lines strings.Builder
 	for _, c := range f.clients(r.server) {
-		lines += c.describe(r.now) + "\n"
+		lines.WriteString(c.describe(r.now) + "\n")
 	}
-	w.verbatim(lines)
+	w.verbatim(lines.String())
 }
 
 func cmdClientKill(w *writer, r *request) {
@@ -1113,7 +1110,7 @@ func unitOf(word string) int64 { return either[int64](word[0] == 'p', 1, 1000) }
 func (r *request) deadline(n int64, word string) int64 {
 	unit, base := unitOf(word), either(strings.HasSuffix(word, "at"), 0, r.now)
 	r.failNamed(n > (math.MaxInt64-base)/unit || n < math.MinInt64/unit, errExpireTime)
-	return base + n*unit
+	return max(1, base+n*unit) // 0 would be never
 }
 
 func cmdExpire(w *writer, r *request) {
@@ -1228,8 +1225,7 @@ func (r *request) cursor() uint64 {
 // scanOptions returns the pattern and the count of SCAN, HSCAN, SSCAN and ZSCAN, and reads more.
 func (r *request) scanOptions(more ...any) (string, int) {
 	pattern, n := "*", int64(10)
-	r.options(append(more, "MATCH", &pattern, "COUNT", &n)...)
-	failIf(n < 1, errSyntax)
+	r.options(append(more, "MATCH", &pattern, "COUNT", func() { n = r.int(); failIf(n < 1, errSyntax) })...)
 	return pattern, int(n)
 }
 
@@ -1291,16 +1287,16 @@ type sortable struct {
 
 func cmdSort(w *writer, r *request) {
 	key, by, offset, count := r.next(), "", int64(0), int64(math.MaxInt64)
-	var desc, alpha bool
+	var desc, alpha, asTheyAre bool
 	var gets []string
 	var dest *string
-	known := []any{"ASC", func() { desc = false }, "DESC", &desc, "ALPHA", &alpha, "BY", &by,
+	known := []any{"ASC", func() { desc = false }, "DESC", &desc, "ALPHA", &alpha,
+		"BY", func() { by = r.next(); asTheyAre = asTheyAre || !strings.Contains(by, "*") },
 		"GET", func() { gets = append(gets, r.next()) }, "LIMIT", func() { offset, count = r.int(), r.int() }}
 	if r.cmd.flags&write != 0 {
 		known = append(known, "STORE", func() { s := r.next(); dest = &s })
 	}
 	r.options(known...)
-	asTheyAre := by != "" && !strings.Contains(by, "*")
 	all, isSet := r.sortables(key, asTheyAre && desc)
 	if asTheyAre && isSet && dest != nil { // whose order nobody can know
 		asTheyAre, alpha, by = false, true, ""
@@ -1379,8 +1375,11 @@ func (r *request) follow(pattern, element string) *string {
 	if h, isIt := it.object.(*hash); isIt && isHash {
 		return h.get(field)
 	}
+	if isHash || it.typeName() != "string" {
+		return nil
+	}
 	s := it.string()
-	return either(isHash || it.typeName() != "string", nil, &s)
+	return &s
 }
 
 // --- string ------------------------------------------------------------------
@@ -1651,8 +1650,12 @@ func cmdSetBit(w *writer, r *request) {
 	w.int64(old)
 }
 
-// bitRange reads a range in bytes or bits, and returns what finds its bits i up to and without j of n bytes.
-func (r *request) bitRange() (find func(n int) (i, j int), ends bool) {
+// bitRange reads a range in bytes or bits of a string, and returns its bits i up to and without j, and if its
+// end was given. Like Redis it reads nothing when there is no string.
+func (r *request) bitRange(it *item) (i, j int, ends bool) {
+	if it == nil {
+		return 0, 0, false
+	}
 	start, stop, unit := int64(0), int64(-1), 8
 	if r.more() {
 		start = r.int()
@@ -1664,18 +1667,18 @@ func (r *request) bitRange() (find func(n int) (i, j int), ends bool) {
 		unit = 8 - 7*r.oneOf("BYTE", "BIT")
 		r.end()
 	}
-	return func(n int) (int, int) {
-		i, j := textSpan(start, stop, n*8/unit)
-		return i * unit, j * unit
-	}, ends
+	n := it.length() * 8 / unit
+	if r.cmd.name == "bitpos" { // for which an end before the first is the first
+		stop = max(stop, -int64(n))
+	}
+	i, j = textSpan(start, stop, n)
+	return i * unit, j * unit, ends
 }
 
 func cmdBitCount(w *writer, r *request) {
-	key := r.next()
-	failIf(r.left() == 1, errSyntax)
-	find, _ := r.bitRange()
-	it := r.stringItem(key)
-	i, j := find(it.length())
+	it := r.stringItem(r.next())
+	failIf(it != nil && r.left() == 1, errSyntax)
+	i, j, _ := r.bitRange(it)
 	n := -bits.OnesCount64(it.bits(int64(i&^7), i&7)) - bits.OnesCount64(it.bits(int64(j), -j&7))
 	for _, c := range []byte(it.slice(i/8, (j+7)/8)) {
 		n += bits.OnesCount8(c)
@@ -1687,10 +1690,9 @@ func cmdBitPos(w *writer, r *request) {
 	key := r.next()
 	bit := r.int()
 	failIf(bit&^1 != 0, "ERR The bit argument must be 1 or 0.")
-	find, ends := r.bitRange()
 	it := r.stringItem(key)
-	i, j := find(it.length())
-	s, dull := it.slice(0, it.length()), byte(bit)-1 // a byte without such a bit
+	i, j, ends := r.bitRange(it)
+	s, dull := it.string(), byte(bit)-1 // a byte without such a bit
 	for ; i < j && bitsAt(s, int64(i), 1) != uint64(bit); i++ {
 		if i%8 == 0 && j-i >= 8 && s[i/8] == dull {
 			i += 7
@@ -1756,8 +1758,8 @@ func (r *request) bitField() (f bitField) {
 	f.verb = r.option()
 	known := slices.Contains([]string{"GET", "SET", "INCRBY"}, f.verb)
 	failIf(!known || r.left() < 2+oneIf(f.verb != "GET"), errSyntax)
-	encoding := r.next() + " "
-	size, ok := parseInt(encoding[1 : len(encoding)-1])
+	encoding := cmp.Or(r.next(), " ")
+	size, ok := parseInt(encoding[1:])
 	f.signed, f.size = encoding[0] == 'i', int(size)
 	bad := !ok || size < 1 || size > int64(63+oneIf(f.signed)) || !f.signed && encoding[0] != 'u'
 	failIf(bad, "ERR Invalid bitfield type. "+
@@ -1802,10 +1804,10 @@ func cmdBitField(w *writer, r *request) {
 			continue
 		}
 		setBits(t.b, f.at, f.size, uint64(v))
-		changes += oneIf(grew || v != old)
+		changes += oneIf(v != old)
 		w.int64(either(f.verb == "SET", old, v))
 	}
-	r.changed(key, "setbit", changes)
+	r.changed(key, "setbit", max(changes, oneIf(grew)))
 }
 
 // --- list --------------------------------------------------------------------
@@ -1879,12 +1881,13 @@ func filled[T any, P pointer[T]](r *request, keys []string) (key string, c P) {
 }
 
 func mpop[T any, P pointer[T]](w *writer, r *request) {
-	timeout := time.Duration(0)
+	seconds := "0"
 	if r.cmd.flags&blocking != 0 {
-		timeout = r.timeout()
+		seconds = r.next()
 	}
 	keys, where, count := r.keysAfterCount(errSyntax), r.side(), 1
 	r.options("COUNT", func() { count = r.atLeast(1, "ERR count should be greater than 0"); r.end() })
+	timeout := toTimeout(seconds)
 	key, c := filled[T, P](r, keys)
 	if c == nil {
 		r.block(w, keys, timeout, (*writer).nullArray)
@@ -1898,7 +1901,7 @@ func mpop[T any, P pointer[T]](w *writer, r *request) {
 }
 
 func bpop[T any, P pointer[T]](w *writer, r *request) {
-	keys, timeout := r.several(r.left()-1), r.timeout()
+	keys, timeout := r.several(r.left()-1), toTimeout(r.next())
 	key, c := filled[T, P](r, keys)
 	if c == nil {
 		r.block(w, keys, timeout, (*writer).nullArray)
@@ -1909,9 +1912,9 @@ func bpop[T any, P pointer[T]](w *writer, r *request) {
 	r.take(w, key, c, r.cmd.end(), 1, func() {})
 }
 
-// timeout reads how long a command may block, in seconds; 0 is for ever.
-func (r *request) timeout() time.Duration {
-	seconds, ok := parseDouble(r.next())
+// toTimeout reads how long a command may block, in seconds; 0 is for ever.
+func toTimeout(s string) time.Duration {
+	seconds, ok := parseDouble(s)
 	failIf(!ok, "ERR timeout is not a float or out of range")
 	ms := math.Ceil(seconds * 1000)
 	failIf(ms < 0 || ms >= 1<<63, "ERR timeout is negative") // which is what C makes of the largest
@@ -1961,7 +1964,7 @@ func cmdRPopLPush(w *writer, r *request) { r.move(w, r.next(), r.next(), back, f
 func (r *request) move(w *writer, from, to string, take, put end) {
 	timeout := time.Duration(0)
 	if r.more() {
-		timeout = r.timeout()
+		timeout = toTimeout(r.next())
 	}
 	_, source := filled[list](r, []string{from})
 	if source == nil {
@@ -1984,7 +1987,8 @@ func element(l *list, i int64) *string {
 	if i += either(i < 0, int64(l.n), 0); i < 0 || i >= int64(l.n) {
 		return nil
 	}
-	return l.at(int(i))
+	k, at := l.place(int(i))
+	return &l.chunks[k][at]
 }
 
 func cmdLIndex(w *writer, r *request) {
@@ -2062,7 +2066,6 @@ func cmdLPos(w *writer, r *request) {
 	rank, count, most := int64(1), -1, 0
 	r.options("RANK", func() {
 		rank = r.int()
-		failIf(rank == math.MinInt64, errCountRange)
 		failIf(rank == 0, "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second "+
 			"... or use negative to start from the end of the list")
 	}, "COUNT", func() { count = r.atLeast(0, "ERR COUNT can't be negative") },
@@ -2319,7 +2322,7 @@ func (r *request) operands(keys []string, scores bool) []operand {
 
 func cmdSetAlgebra(w *writer, r *request) {
 	dest := r.destination()
-	if result := r.cmd.operation().combine(r.operands(r.rest(), false), sum, 0); dest == nil {
+	if result := r.cmd.operation().combine(r.operands(r.rest(), false), lesser, 0); dest == nil {
 		members(w, result)
 	} else {
 		r.replace(w, *dest, r.cmd.name, result)
@@ -2422,8 +2425,9 @@ func (r *request) score(e replyError) float64 {
 // zaddOptions are what words before the scores of ZADD say.
 type zaddOptions struct{ nx, xx, gt, lt, ch, incr bool }
 
+// cmdZAdd is ZADD, and ZINCRBY, which is ZADD INCR.
 func cmdZAdd(w *writer, r *request) {
-	key, o := r.next(), zaddOptions{}
+	key, o := r.next(), zaddOptions{incr: r.cmd.name == "zincrby"}
 	is := map[string]*bool{"NX": &o.nx, "XX": &o.xx, "GT": &o.gt, "LT": &o.lt, "CH": &o.ch, "INCR": &o.incr}
 	for r.more() && is[strings.ToUpper(r.words[r.pos])] != nil {
 		*is[r.option()] = true
@@ -2435,9 +2439,6 @@ func cmdZAdd(w *writer, r *request) {
 	failIf(o.incr && r.left() > 2, "ERR INCR option supports a single increment-element pair")
 	r.zadd(w, key, o)
 }
-
-// ZINCRBY is ZADD INCR without other options.
-func cmdZIncrBy(w *writer, r *request) { r.zadd(w, r.next(), zaddOptions{incr: true}) }
 
 // zadd adds the members that follow; with incr it is one, and its score the reply.
 func (r *request) zadd(w *writer, key string, o zaddOptions) {
@@ -2741,9 +2742,10 @@ func cmdFlush(r *request) {
 
 func cmdSwapDB(r *request) {
 	a, b := r.dbIndex("ERR invalid first DB index"), r.dbIndex("ERR invalid second DB index")
-	was := *a
-	r.store.replace(a, b, r.now)
-	r.store.replace(b, &was, r.now)
+	if was := *a; a != b {
+		r.store.replace(a, b, r.now)
+		r.store.replace(b, &was, r.now)
+	}
 	r.store.changes.Add(1)
 }
 
@@ -2766,9 +2768,8 @@ func cmdShutdown(w *writer, r *request) {
 	failIf(save && noSave || abort && (save || noSave || now || force), errSyntax)
 	failIf(abort, "ERR No shutdown in progress.")
 	save = save || !noSave && r.server.config.get("save") != ""
-	slog.Info("User requested shutdown...")
-	r.closing = true // so that the shutdown need not wait for us
-	go r.server.shutdown(save)
+	failIf(r.server.shutdown(save) != nil, "ERR Errors trying to SHUTDOWN. Check logs.")
+	r.closing = true
 }
 
 func cmdConfigGet(w *writer, r *request) {
@@ -2932,8 +2933,6 @@ func (r *request) info() fields {
 	}
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
-	cpu := []metrics.Sample{{Name: "/cpu/classes/user:cpu-seconds"}}
-	metrics.Read(cpu)
 	return fields{
 		"Server", fields{"redis_version", redisVersion, "redis_lite_version", liteVersion, "redis_mode",
 			"standalone", "os", runtime.GOOS, "arch_bits", strconv.IntSize, "go_version", runtime.Version(),
@@ -2957,7 +2956,6 @@ func (r *request) info() fields {
 			"tracking_total_keys", len(s.topics[tracked]), "tracking_total_items", reads,
 			"tracking_total_prefixes", len(s.topics[prefixes])},
 		"Replication", fields{"role", "master", "connected_slaves", 0, "master_repl_offset", 0},
-		"CPU", fields{"used_cpu_user", cpu[0].Value.Float64()},
 		"Cluster", fields{"cluster_enabled", 0},
 		"Keyspace", keyspace,
 		"Commandstats", stats,

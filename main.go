@@ -55,13 +55,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "redis-lite:", err)
 		os.Exit(1)
 	}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		slog.Info("Received " + (<-signals).String() + ", shutting down. Once more to exit at once.")
-		go func() { <-signals; os.Exit(1) }()
+	ctx, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() {
+		release() // so that a second signal ends us at once
+		slog.Info("Received a signal, shutting down. Once more to exit at once.")
 		s.shutdown(s.config.get("save") != "")
-	}()
+	})
 	<-s.done
 }
 
@@ -349,7 +348,8 @@ func (s *server) dropIdle(limit int64) {
 	}
 }
 
-// shutdown saves if asked to, lets clients finish and closes done. When it cannot save it goes on serving.
+// shutdown saves if asked to, then lets clients finish and closes done, for which it does not wait. When it
+// cannot save it goes on serving.
 func (s *server) shutdown(save bool) error {
 	if !s.stopping.CompareAndSwap(false, true) {
 		return errors.New("already shutting down")
@@ -361,18 +361,20 @@ func (s *server) shutdown(save bool) error {
 			return err
 		}
 	}
+	go s.finish(save)
+	return nil
+}
+
+func (s *server) finish(save bool) {
 	s.listener.Close()
 	s.mu.Lock()
 	for _, c := range s.clients {
 		c.SetReadDeadline(time.Unix(1, 0)) // whoever waits for a command wakes up, and leaves
 	}
 	s.mu.Unlock()
-	finished := make(chan struct{})
-	go func() { s.running.Wait(); close(finished) }()
-	select {
-	case <-finished:
-	case <-time.After(time.Second):
-	}
+	ctx, finished := context.WithTimeout(context.Background(), time.Second)
+	go func() { s.running.Wait(); finished() }()
+	<-ctx.Done()
 	if late := s.store.changes.Load(); save && late > 0 { // made while we took leave
 		if err := s.save(true); err != nil {
 			slog.Error("The last changes are lost", "changes", late, "err", err)
@@ -380,7 +382,6 @@ func (s *server) shutdown(save bool) error {
 	}
 	slog.Info("Bye")
 	close(s.done)
-	return nil
 }
 
 // --- connections -------------------------------------------------------------
@@ -515,7 +516,7 @@ func (c *conn) farewell() {
 // linger then waits for the client to go: closing with input unread would cut off what was sent.
 func (c *conn) linger() {
 	c.farewell()
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok && !c.server.stopping.Load() {
 		tcp.CloseWrite()
 		c.SetReadDeadline(time.Now().Add(time.Second))
 		io.CopyN(io.Discard, tcp, bulkMax)
@@ -638,7 +639,8 @@ func (c *conn) waitOut(cmd *command) {
 // send a whole pipeline before they read: to wait for them while they wait for us would be for ever.
 type outbox struct {
 	mu      sync.Mutex
-	owed    []byte
+	owed    [][]byte       // in chunks: growing one of many megabytes would stop everybody
+	bytes   int            // in all of them, and in the one that is being sent
 	writing bool           // somebody writes to the socket right now
 	sending sync.WaitGroup // the outbox's own goroutine, when there is one
 	err     error          // of the last write: nothing can be sent any more
@@ -674,7 +676,10 @@ func (c *conn) flush() error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		o.err = nil
 	}
-	o.owed = slices.Insert(o.owed, 0, b[n:]...) // before the messages of others that came while we wrote
+	if rest := b[n:]; len(rest) > 0 { // before the messages of others that came while we wrote
+		o.owed = slices.Insert(o.owed, 0, slices.Clone(rest))
+		o.bytes += len(rest)
+	}
 	return c.owe(nil)
 }
 
@@ -692,7 +697,12 @@ func (c *conn) write(b []byte) (n int, err error) {
 // owe adds to what the outbox owes, whose mutex is held, and has it sent.
 func (c *conn) owe(b []byte) error {
 	o := &c.outbox
-	if o.owed = append(o.owed, b...); len(o.owed) > outboxMax && o.err == nil {
+	if last := len(o.owed) - 1; last >= 0 && len(o.owed[last]) < outputMax {
+		o.owed[last] = append(o.owed[last], b...)
+	} else if len(b) > 0 {
+		o.owed = append(o.owed, slices.Clone(b))
+	}
+	if o.bytes += len(b); o.bytes > outboxMax && o.err == nil {
 		o.err = errors.New("client does not read its replies")
 		c.Close()
 	}
@@ -710,11 +720,12 @@ func (c *conn) deliver() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.owed) > 0 && o.err == nil {
-		b := o.owed
-		o.owed = nil
+		b := o.owed[0]
+		o.owed[0], o.owed = nil, o.owed[1:]
 		if _, err := c.write(b); err != nil {
 			c.Close()
 		}
+		o.bytes -= len(b)
 	}
 	o.writing, o.patient = false, 0
 }
@@ -726,11 +737,10 @@ func (c *conn) post(message []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	c.owe(message)
-	behind := len(o.owed)
-	if behind < soft || o.behind == 0 {
+	if o.bytes < soft || o.behind == 0 {
 		o.behind = now
 	}
-	if behind > hard || behind > soft && now-o.behind > patience {
+	if o.bytes > hard || o.bytes > soft && now-o.behind > patience {
 		slog.Warn("A subscriber does not keep up, and is disconnected", "client", c.RemoteAddr())
 		c.Close()
 	}
@@ -1011,7 +1021,7 @@ func (c *conn) describe(now int64) string {
 		last = cmd.name
 	}
 	c.outbox.mu.Lock()
-	owed := len(c.outbox.owed)
+	owed := c.outbox.bytes
 	c.outbox.mu.Unlock()
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=%d "+
 		"sub=%d psub=%d ssub=0 multi=%d qbuf=0 qbuf-free=%d argv-mem=0 multi-mem=0 rbs=%d rbp=0 obl=0 "+

@@ -141,7 +141,7 @@ func grown[T any, P pointer[T]](it *item) P {
 type saver struct {
 	busy       sync.Mutex   // held while a dump is being made
 	background atomic.Int64 // when one began in the background, or 0
-	failing    atomic.Bool  // the last one failed
+	failing    atomic.Bool  // the last one in the background failed
 	last       atomic.Int64 // when the last good one ended
 	tried      atomic.Int64 // when the last one began
 	saves      atomic.Int64 // good ones
@@ -177,11 +177,11 @@ func (s *server) saveNow() error {
 	if err == nil {
 		err = writeFile(path, b.Bytes())
 	}
-	s.saver.failing.Store(err != nil)
 	if err != nil {
 		slog.Error("Saving failed", "err", err)
 		return err
 	}
+	s.saver.failing.Store(false)
 	s.store.changes.Add(-changes)
 	s.saver.last.Store(time.Now().Unix())
 	s.saver.saves.Add(1)
@@ -214,11 +214,8 @@ func writeFile(path string, b []byte) error {
 // syncFolder makes a rename survive a loss of power. Not every system can; some call it an invalid argument.
 func syncFolder(path string) error {
 	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err = d.Sync(); errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
+	err = cmp.Or(err, d.Sync(), d.Close()) // a file that is nil is an error, too
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
 		return nil
 	}
 	return err
@@ -305,7 +302,7 @@ func (s *server) saveInBackground() error {
 	go func() {
 		defer s.saver.busy.Unlock()
 		defer s.saver.background.Store(0)
-		s.saveNow()
+		s.saver.failing.Store(s.saveNow() != nil)
 	}()
 	return nil
 }
@@ -334,8 +331,9 @@ func (s *server) saveIfDue() {
 	points, _ := parseSavePoints(s.config.get("save"))
 	for _, p := range points {
 		if changes >= max(p.changes, 1) && now-s.saver.last.Load() > p.seconds {
-			slog.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.changes, p.seconds))
-			s.saveInBackground()
+			if s.saveInBackground() == nil {
+				slog.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.changes, p.seconds))
+			}
 			return
 		}
 	}

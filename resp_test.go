@@ -774,6 +774,27 @@ func TestPipelineBeforeReading(t *testing.T) {
 	}
 }
 
+// What is owed is kept in chunks. One slice that grows would be copied again and
+// again, and stop the whole server each time it is.
+func TestOutboxDoesNotCopy(t *testing.T) {
+	c, piece, owed := newClient(t, newServer()), make([]byte, 10_000), 0
+	var before, after runtime.MemStats
+	c.outbox.mu.Lock()
+	defer c.outbox.mu.Unlock()
+	c.outbox.writing = true // so that it only grows
+	runtime.ReadMemStats(&before)
+	for ; owed < 64<<20; owed += len(piece) {
+		c.owe(piece)
+	}
+	runtime.ReadMemStats(&after)
+	if taken := int(after.TotalAlloc - before.TotalAlloc); taken > 3*owed {
+		t.Errorf("to owe %d bytes took %d", owed, taken)
+	}
+	if c.outbox.bytes != owed {
+		t.Error("owes", c.outbox.bytes)
+	}
+}
+
 // Who stops reading stops nobody else.
 func TestStalledReader(t *testing.T) {
 	s := testServer(t)

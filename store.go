@@ -40,7 +40,7 @@ const (
 	pageBits  = 9
 	pageSize  = 1 << pageBits // entries
 	fewKeys   = 12            // entries up to which searching beats hashing, and takes no memory
-	shrinkMax = 1 << 16       // entries whose index is made anew without anybody noticing
+	shrinkMax = 1 << 13       // entries whose index is made anew without anybody noticing
 )
 
 func (d *dict[V]) len() int { return d.n }
@@ -234,11 +234,6 @@ func (s *chunked[E]) place(i int) (k, at int) {
 		begin -= len(s.chunks[k])
 	}
 	return k, i - begin
-}
-
-func (s *chunked[E]) at(i int) *E {
-	k, at := s.place(i)
-	return &s.chunks[k][at]
 }
 
 // A border is true for the elements that lie before some place in an order.
@@ -880,12 +875,13 @@ func (s *store) serve() {
 
 // --- expiry ------------------------------------------------------------------
 
-// The sampler's measure, as in Redis: ten rounds a second; in each it looks at 20 random keys with a deadline
-// at a time, and goes on while more than a tenth of them were dead and the time is not used up.
+// The sampler's measure: ten rounds a second, of looks at 100 random keys that have a deadline. A round goes
+// on, after a pause for the clients, while more than a tenth of them were dead and there is time left.
 const (
 	samplerPause = 100 * time.Millisecond
-	samplerTime  = 25 * time.Millisecond
-	samplerKeys  = 20
+	samplerTime  = 75 * time.Millisecond
+	samplerYield = 100 * time.Microsecond
+	samplerKeys  = 100
 )
 
 // sample removes some expired keys: constant work, whatever their number, and the lock is free between looks.
@@ -893,6 +889,7 @@ func (s *store) sample() {
 	began := time.Now()
 	for _, d := range s.dbs {
 		for !s.lazyOnly.Load() && !s.isFrozen() && d.sampleOnce(s) && time.Since(began) < samplerTime {
+			time.Sleep(samplerYield)
 		}
 	}
 }
@@ -916,11 +913,8 @@ func (d *db) sampleOnce(s *store) (again bool) {
 	return dead > looks/10
 }
 
-// expire removes a key whose time has come, unless a pause keeps everything as it is.
+// expire removes a key whose time has come.
 func (s *store) expire(d *db, key string) {
-	if s.isFrozen() {
-		return
-	}
 	d.remove(key)
 	s.touched(d, key, nil)
 	s.expired.Add(1)
@@ -1012,7 +1006,7 @@ func textSpan(start, stop int64, n int) (i, j int) {
 // positions returns where s stands in a list: from the rank-th match on (from the end when negative), at most
 // limit of them, after looking at no more than most elements; 0 is no limit.
 func positions(l *list, s string, rank int64, limit, most int) (found []int) {
-	skip, looked := max(rank, -rank), 0
+	skip, looked := max(rank, -rank, 1), 0 // the lowest number has no opposite
 	for i, e := range l.span(0, l.len(), rank < 0) {
 		if e == s {
 			if skip--; skip <= 0 {

@@ -49,6 +49,7 @@ func testServer(t testing.TB, values ...string) *server {
 	}
 	t.Cleanup(func() {
 		s.shutdown(false)
+		<-s.done
 		s.saver.busy.Lock() // when a save has ended
 	})
 	return s
@@ -172,6 +173,11 @@ func TestDictScanForeignCursor(t *testing.T) {
 	if next := d.scan(math.MaxUint64, 100, func(string, *int) { n++ }); next != 0 || n != 20 {
 		t.Errorf("visited %d, then %d", n, next)
 	}
+}
+
+func (s *chunked[E]) at(i int) *E {
+	k, at := s.place(i)
+	return &s.chunks[k][at]
 }
 
 // A list must do what a slice does.
@@ -1653,7 +1659,11 @@ func TestSaveFails(t *testing.T) {
 	changes := s.store.changes.Load()
 	for _, step := range [][2]string{
 		{"SAVE", "-ERR|"},
+		{"GET Name", "$4|Jack|"}, // only a save in the background that failed stops writes
+		{"SET Name Jack", "+OK|"},
+		{"BGSAVE", "+Background saving started|"},
 		{"SET Name Joe", "-" + string(errSaveFailed) + "|"},
+		{"SHUTDOWN", "-ERR Errors trying to SHUTDOWN. Check logs.|"},
 		{"GET Name", "$4|Jack|"},
 		{"CONFIG SET stop-writes-on-bgsave-error no", "+OK|"},
 		{"SET Name Jim", "+OK|"},
@@ -1663,8 +1673,10 @@ func TestSaveFails(t *testing.T) {
 		if got := c.ask(step[0]); got != step[1] {
 			t.Errorf("%s: %s", step[0], got)
 		}
+		s.saver.busy.Lock() // when it has ended
+		s.saver.busy.Unlock()
 	}
-	if s.store.changes.Load() != changes+1 {
+	if s.store.changes.Load() != changes+2 {
 		t.Error("the changes were forgotten")
 	}
 	if left, err := os.ReadFile(path); err != nil || !bytes.Equal(left, good) {
