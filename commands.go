@@ -31,7 +31,7 @@ type row struct {
 	run     handler
 }
 
-// A handler writes one reply to w, whatever happens.
+// A handler writes its reply to w, which is one but for SUBSCRIBE and what silences the server.
 type handler func(w *writer, r *request)
 
 // ok makes the handler of a command that answers OK when it is done.
@@ -296,7 +296,7 @@ var table = []group{
 		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.", control, ok(cmdConfigSet)},
 		{"DBSIZE", "Counts the keys of the database.", fastRead, cmdDBSize},
 		{"DEBUG OBJECT key", "Tells how a value is kept.", control | lockRead | debugging, cmdDebugObject},
-		{"DEBUG RELOAD", "Saves the keyspace and loads it again.", control | debugging, ok(cmdDebugReload)},
+		{"DEBUG RELOAD", "Saves and loads the keyspace.", control | debugging | noMulti, ok(cmdDebugReload)},
 		{"DEBUG SET-ACTIVE-EXPIRE 0|1", "Stops the sampler.", control | debugging, ok(cmdDebugExpire)},
 		{"DEBUG SLEEP seconds", "Stops the server.", control | lockWrite | debugging, ok(cmdDebugSleep)},
 		{"FLUSHALL|FLUSHDB [ASYNC|SYNC]", "Deletes all keys, or those of the database.", write, ok(cmdFlush)},
@@ -306,8 +306,7 @@ var table = []group{
 		{"MONITOR", "Shows every command that the server runs.", control, cmdMonitor},
 		{"ROLE", "Says that this is a master without replicas.", session | fast, cmdRole},
 		{"SAVE", "Saves the keyspace.", admin | noscript | noAsyncLoading | noMulti, ok(cmdSave)},
-		{"SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]", "Stops the server.",
-			control | allowBusy | noMulti, cmdShutdown},
+		{"SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]", "Ends.", control | allowBusy | noMulti, cmdShutdown},
 		{"SLOWLOG GET [count]", "Returns what took longest.", admin | anytime, cmdSlowlogGet},
 		{"SLOWLOG LEN", "Counts them.", admin | anytime, cmdSlowlogLen},
 		{"SLOWLOG RESET", "Forgets them.", admin | anytime, ok(cmdSlowlogReset)},
@@ -453,7 +452,7 @@ func named(m map[string]*command, name string) *command {
 
 // lookup finds the command that words ask for. If there is none it returns Redis's error.
 func lookup(words []string) (c *command, refusal replyError) {
-	const most = 128 // bytes of what the client sent that an error repeats
+	const most = 128 // characters of what the client sent that an error repeats
 	if c = named(commands, words[0]); c == nil {
 		args := ""
 		for i := 1; i < len(words) && len(args) < most; i++ {
@@ -570,13 +569,10 @@ func (r *request) call(w *writer) {
 func (r *request) account(began, took int64) {
 	r.cmd.calls.Add(1)
 	r.cmd.usec.Add(took)
-	if r.active.Load() != r.now { // a look costs less than an atomic write
-		r.active.Store(r.now)
-	}
 	if r.ready == "" {
 		r.spy(began)
 	}
-	if limit := r.server.config.slow.Load(); limit >= 0 && took >= limit && r.cmd.flags&skipSlowlog == 0 {
+	if bar := r.server.config.slow.Load(); bar >= 0 && took >= bar && r.cmd.flags&(skipSlowlog|noAuth) == 0 {
 		r.setShared(func() { r.logSlow(took) })
 	}
 	if r.tracking.on && r.cmd.flags&readonly != 0 {
@@ -794,7 +790,7 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 		case e.object.len() == 0 && !isString:
 			d.remove(key)
 			gone = true
-		case !d.keys.has(key):
+		case d.find(key, r.now) == nil:
 			r.put(d, key, item{object: e.object})
 		}
 	}
@@ -806,7 +802,7 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 	}
 }
 
-// eventClasses are the classes of events that all types have; the others have that of the command's group.
+// eventClass has the classes of events that all types have; the others have that of the command's group.
 var eventClass = map[string]byte{"del": 'g', "expire": 'g', "persist": 'g', "sortstore": 'l', "new": 'n'}
 
 func (r *request) notify(d *db, key, event string) {
@@ -1016,7 +1012,7 @@ func cmdClientUnpause(r *request) { r.store.frozen.Store(0) }
 // --- client side caching -----------------------------------------------------
 
 func cmdClientTracking(r *request) {
-	old, t, prefix := r.tracking, tracking{on: r.oneOf("OFF", "ON") == 1}, []string(nil)
+	old, t, prefix := &r.tracking, tracking{on: r.oneOf("OFF", "ON") == 1}, []string(nil)
 	r.options("BCAST", &t.bcast, "OPTIN", &t.optIn, "OPTOUT", &t.optOut, "NOLOOP", &t.noLoop,
 		"PREFIX", func() { prefix = append(prefix, r.next()) }, "REDIRECT", func() {
 			failIf(t.redirect != 0, "ERR A client can only redirect to a single other client")
@@ -1061,7 +1057,8 @@ func cmdClientCaching(r *request) {
 }
 
 func cmdClientTrackingInfo(w *writer, r *request) {
-	t := &r.tracking
+	var t tracking
+	r.setShared(func() { t = r.tracking })
 	list := chosen("off", !t.on, "on", t.on, "bcast", t.bcast, "optin", t.optIn,
 		"caching-yes", r.caching && t.optIn, "optout", t.optOut, "caching-no", r.caching && t.optOut,
 		"noloop", t.noLoop, "broken_redirect", t.broken)
@@ -1261,7 +1258,7 @@ func cmdObject(w *writer, r *request) {
 	case r.cmd.name == "object|encoding":
 		w.bulk(encoding)
 	case r.cmd.name == "object|idletime":
-		w.int64(r.now/1000 - int64(it.access))
+		w.int64(r.now/1000 - int64(atomic.LoadUint32(&it.access)))
 	default: // refcount
 		w.int(1)
 	}
@@ -1945,11 +1942,11 @@ func (r *request) block(w *writer, keys []string, timeout time.Duration, none fu
 		c.late, c.none = writer{resp3: c.out.resp3}, either(keys == nil, none, (*writer).nullArray)
 		c.blocked.Store(true)
 		c.waiter = r.db.wait(keys, timeout, func(key string) bool {
-			c.req.ready = key
+			c.req.ready, c.clock = key, 0
 			c.req.call(&c.late)
 			c.req.ready = ""
 			return len(c.late.buf) > 0
-		}, func() { c.SetReadDeadline(time.Unix(1, 0)) })
+		}, func() { c.none = nil; c.SetReadDeadline(time.Unix(1, 0)) })
 	}
 }
 
@@ -2176,6 +2173,7 @@ func random[V any](see view[V]) handler {
 			failIf(count < -math.MaxInt64/2 || count > math.MaxInt64/2, "ERR value is out of range")
 		}
 		d := see.find(r, key)
+		failIf(d.n > 0 && count < -1<<24, errCountRange) // unlike Redis: it would fill the memory
 		if count = min(count, int64(d.n)); d.n == 0 {
 			count = 0
 		}
@@ -2422,26 +2420,21 @@ func (r *request) score(e replyError) float64 {
 	return f
 }
 
-// zaddOptions are what words before the scores of ZADD say.
-type zaddOptions struct{ nx, xx, gt, lt, ch, incr bool }
-
 // cmdZAdd is ZADD, and ZINCRBY, which is ZADD INCR.
 func cmdZAdd(w *writer, r *request) {
-	key, o := r.next(), zaddOptions{incr: r.cmd.name == "zincrby"}
-	is := map[string]*bool{"NX": &o.nx, "XX": &o.xx, "GT": &o.gt, "LT": &o.lt, "CH": &o.ch, "INCR": &o.incr}
-	for r.more() && is[strings.ToUpper(r.words[r.pos])] != nil {
-		*is[r.option()] = true
+	var nx, xx, gt, lt, ch bool
+	key, incr := r.next(), r.cmd.name == "zincrby"
+	words, is := []string{"NX", "XX", "GT", "LT", "CH", "INCR"}, []*bool{&nx, &xx, &gt, &lt, &ch, &incr}
+	for i := 0; i >= 0 && r.more(); {
+		if i = slices.Index(words, strings.ToUpper(r.words[r.pos])); i >= 0 {
+			*is[i] = true
+			r.pos++
+		}
 	}
 	failIf(r.left() == 0 || r.left()%2 != 0, errSyntax)
-	failIf(o.nx && o.xx, "ERR XX and NX options at the same time are not compatible")
-	failIf((o.gt || o.lt) && o.nx || o.gt && o.lt,
-		"ERR GT, LT, and/or NX options at the same time are not compatible")
-	failIf(o.incr && r.left() > 2, "ERR INCR option supports a single increment-element pair")
-	r.zadd(w, key, o)
-}
-
-// zadd adds the members that follow; with incr it is one, and its score the reply.
-func (r *request) zadd(w *writer, key string, o zaddOptions) {
+	failIf(nx && xx, "ERR XX and NX options at the same time are not compatible")
+	failIf((gt || lt) && nx || gt && lt, "ERR GT, LT, and/or NX options at the same time are not compatible")
+	failIf(incr && r.left() > 2, "ERR INCR option supports a single increment-element pair")
 	list := make([]scored, 0, r.left()/2)
 	for r.more() {
 		list = append(list, scored{r.score(errNotFloat), r.next()})
@@ -2449,18 +2442,18 @@ func (r *request) zadd(w *writer, key string, o zaddOptions) {
 	z, added, changed := edit[zset](r, key), 0, 0
 	for _, e := range list {
 		old := z.scores.get(e.member)
-		if o.incr && old != nil {
+		if incr && old != nil {
 			e.score += *old
 			failIf(math.IsNaN(e.score), "ERR resulting score is not a number (NaN)")
 		}
-		skip := o.xx
+		skip := xx
 		if old != nil {
-			skip = o.nx || o.gt && e.score <= *old || o.lt && e.score >= *old
+			skip = nx || gt && e.score <= *old || lt && e.score >= *old
 		}
 		switch {
-		case skip && o.incr:
+		case skip && incr:
 			w.null()
-		case o.incr:
+		case incr:
 			w.double(e.score)
 		}
 		if !skip {
@@ -2468,9 +2461,9 @@ func (r *request) zadd(w *writer, key string, o zaddOptions) {
 			added += oneIf(z.add(e.member, e.score))
 		}
 	}
-	r.changed(key, either(o.incr, "zincr", "zadd"), changed)
-	if !o.incr {
-		w.int(either(o.ch, changed, added))
+	r.changed(key, either(incr, "zincr", "zadd"), changed)
+	if !incr {
+		w.int(either(ch, changed, added))
 	}
 }
 
@@ -2789,18 +2782,20 @@ func cmdConfigSet(r *request) {
 		name := strings.ToLower(pair[0])
 		i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
 		failIf(i < 0, "ERR Unknown option or number of arguments for CONFIG SET - '%s'", pair[0])
-		v, wrong := settings[i].check(pair[1])
+		v, wrong := pair[1], "can't set "+settings[i].fixed+" config"
 		if _, twice := values[name]; twice {
 			wrong = "duplicate parameter"
-		} else if settings[i].fixed != "" {
-			wrong = "can't set " + settings[i].fixed + " config"
+		} else if settings[i].fixed == "" {
+			v, wrong = settings[i].check(v)
 		}
 		failIf(wrong != "", "ERR CONFIG SET failed (possibly related to argument '%s') - %s", pair[0], wrong)
 		values[name] = v
 	}
-	for name, v := range values {
-		r.server.config.set(name, v)
-	}
+	r.setShared(func() {
+		for name, v := range values {
+			r.server.config.set(name, v)
+		}
+	})
 }
 
 func cmdConfigResetStat(r *request) {
@@ -2841,8 +2836,9 @@ func cmdDebugObject(w *writer, r *request) {
 	it := r.find(r.next())
 	failIf(it == nil, errNoKey)
 	_, encoding := it.kind()
+	used := atomic.LoadUint32(&it.access)
 	w.simple(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d",
-		it, encoding, it.size(), it.access, r.now/1000-int64(it.access)))
+		it, encoding, it.size(), used, r.now/1000-int64(used)))
 }
 
 func cmdDebugExpire(r *request) { r.store.lazyOnly.Store(r.int() == 0) }

@@ -68,7 +68,7 @@ func main() {
 func tune() {
 	// Half of the processors are left to the clients beside us: to compete with them costs more than it wins.
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2))
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
 	}
 	// To wake the monitor thread of Go's runtime costs a tenth of all we do. Asked to trace the scheduler it
 	// does not fall asleep: we ask for a line in 24 days, as only the environment at the start can.
@@ -386,7 +386,7 @@ func (s *server) finish(save bool) {
 
 // --- connections -------------------------------------------------------------
 
-// A conn is one client. Its goroutine reads, dispatches and replies; others touch only what says so.
+// A conn is one client, run by a goroutine of its own, and by who serves it while it is blocked in a command.
 type conn struct {
 	net.Conn
 	server  *server
@@ -409,8 +409,8 @@ type conn struct {
 	late    writer        // its reply, by whoever serves it under the store's lock
 	blocked atomic.Bool
 
-	clock   int64                   // Unix time in µs when the last command ended, 0 after a pause
-	active  atomic.Int64            // Unix ms of the last command
+	clock   int64                   // Unix time in µs when the last command ended, 0 after a wait
+	active  atomic.Int64            // Unix ms of the last read
 	command atomic.Pointer[command] // the last command
 
 	// What other clients may ask for changes only under server.mu.
@@ -457,6 +457,7 @@ func (c *conn) serve() {
 			return
 		}
 		c.lookAhead(batch)
+		c.clock = 0
 		for _, words := range batch {
 			if c.dispatch(words); c.closing {
 				break
@@ -499,10 +500,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	if err := c.flush(); err != nil {
 		return 0, err
 	}
-	if c.waiter == nil {
-		c.clock = 0
-	}
-	return c.Conn.Read(p)
+	n, err := c.Conn.Read(p)
+	c.active.Store(c.store.clock.millis())
+	return n, err
 }
 
 // farewell ends what the client takes part in, and waits until all that is owed is sent, but not for ever.
@@ -533,9 +533,8 @@ func (c *conn) leave() {
 	})
 }
 
-// dispatch runs a command, or puts it into the queue of MULTI, or refuses it; there is one reply anyway.
+// dispatch runs a command, or puts it into the queue of MULTI, or refuses it.
 func (c *conn) dispatch(words []string) {
-	mark := len(c.out.buf)
 	cmd, refusal := lookup(words)
 	if cmd != nil && cmd != c.command.Load() { // a look costs less than an atomic write
 		c.command.Store(cmd)
@@ -546,6 +545,7 @@ func (c *conn) dispatch(words []string) {
 	if refusal == "" && c.store.frozen.Load() != 0 {
 		c.waitOut(cmd)
 	}
+	mark := len(c.out.buf)
 	switch {
 	case cmd == nil && (strings.EqualFold(words[0], "POST") || strings.EqualFold(words[0], "Host:")):
 		c.closing = true // HTTP: maybe a web page makes a browser attack
@@ -599,7 +599,7 @@ func (c *conn) mayRun(cmd *command) replyError {
 
 func (c *conn) queueing() bool { return c.queued >= 0 }
 
-// run runs the command under the lock that its row names. Commands take the store's lock nowhere else.
+// run runs the command under the lock that its row names. No handler takes the store's lock by itself.
 func (r *request) run(w *writer) {
 	switch r.cmd.lock {
 	case write:
@@ -611,23 +611,27 @@ func (r *request) run(w *writer) {
 		defer r.store.RUnlock()
 	}
 	r.call(w)
+	if r.tracking.on && r.muted == 0 {
+		r.handOver() // before anybody can send word that what was read is no longer true
+	}
 }
 
 // setShared changes what other clients may ask for.
 func (c *conn) setShared(change func()) {
 	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
 	change()
-	c.server.mu.Unlock()
 }
 
 // waitOut waits while CLIENT PAUSE keeps the command from running.
 func (c *conn) waitOut(cmd *command) {
 	writes := cmd.flags&write != 0 || cmd.name == "publish" || cmd.name == "exec" &&
 		slices.ContainsFunc(c.queue, func(q request) bool { return q.cmd.flags&write != 0 })
-	for c.store.isFrozen() && (writes || c.server.allStop.Load()) {
+	for c.store.isFrozen() && (writes || c.server.allStop.Load()) && !c.server.stopping.Load() {
 		c.blocked.Store(true)
 		c.flush()
-		time.Sleep(time.Millisecond)
+		c.clock = 0
+		time.Sleep(10 * time.Millisecond)
 	}
 	c.blocked.Store(false)
 }
@@ -650,7 +654,7 @@ type outbox struct {
 
 const (
 	outboxMax     = 1 << 30 // bytes owed to a client that does not read, before it is disconnected
-	blockAtMost   = 50      // ms that a write may block the reading of commands, at the least
+	blockAtLeast  = 50      // ms that a write may block the reading of commands
 	blockDeadline = 250     // ms after which it surely no longer does
 	drainTime     = 10 * time.Second
 )
@@ -668,7 +672,7 @@ func (c *conn) flush() error {
 		return c.owe(b)
 	}
 	// Moving a deadline costs as much as a small write, so it is not moved each time, but when it comes near.
-	if now := c.active.Load(); now > o.patient-blockAtMost {
+	if now := c.active.Load(); now > o.patient-blockAtLeast {
 		o.patient = now + blockDeadline
 		c.SetWriteDeadline(time.Now().Add(blockDeadline * time.Millisecond))
 	}
@@ -730,7 +734,7 @@ func (c *conn) deliver() {
 	o.writing, o.patient = false, 0
 }
 
-// post sends a message that is no reply, never waits, and disconnects who is too far behind, as Redis does.
+// post sends what is no reply, never waits, and disconnects a subscriber too far behind. server.mu is held.
 func (c *conn) post(message []byte) {
 	const hard, soft, patience = 32 << 20, 8 << 20, 60 // bytes, bytes for so many seconds
 	o, now := &c.outbox, time.Now().Unix()
@@ -740,8 +744,8 @@ func (c *conn) post(message []byte) {
 	if o.bytes < soft || o.behind == 0 {
 		o.behind = now
 	}
-	if o.bytes > hard || o.bytes > soft && now-o.behind > patience {
-		slog.Warn("A subscriber does not keep up, and is disconnected", "client", c.RemoteAddr())
+	if c.subscriptions() > 0 && (o.bytes > hard || o.bytes > soft && now-o.behind > patience) {
+		go slog.Warn("A subscriber does not keep up, and is disconnected", "client", c.RemoteAddr())
 		c.Close()
 	}
 }
@@ -779,12 +783,12 @@ func (c *conn) park() {
 		c.SetReadDeadline(time.Time{})
 	}
 	c.out.buf = append(c.out.buf, c.late.buf...)
-	c.late.buf, c.waiter = nil, nil
+	c.late.buf, c.waiter, c.clock = nil, nil, 0
 }
 
 // unblock ends the waiting of a client, if it waits, with a reply that tells it why. The store is locked.
 func (c *conn) unblock(reply func(w *writer)) bool {
-	if c.waiter == nil || errors.Is(c.waiter.Err(), context.Canceled) {
+	if c.waiter == nil || c.none == nil { // it was served
 		return false
 	}
 	reply(&c.late)
@@ -999,7 +1003,7 @@ func (c *conn) tell(keys any) {
 		return // RESP2 has no other way to say it
 	}
 	switch message := to.message(parts...); {
-	case to == c.server.acting:
+	case to == c.server.acting && to.muted == 0:
 		to.out.buf = append(to.out.buf, message...)
 	case to.waiter != nil && to.waiter.Err() != nil: // it was served, and will soon collect the reply
 		to.late.buf = append(to.late.buf, message...)

@@ -273,7 +273,7 @@ func decode(b []byte, into *store) error {
 	}
 }
 
-// reload saves the keyspace and loads it again, for DEBUG RELOAD.
+// reload saves the keyspace and loads it again, for DEBUG RELOAD. What others write meanwhile is lost.
 func (s *server) reload() error {
 	fresh := newStore()
 	err := s.save(true)

@@ -20,7 +20,7 @@ import (
 //	:42          integer            $-1  null ("no such thing"); *-1 is a null array
 //
 // A command is an array of bulk strings, or a plain line typed by hand. First comes the reader, which takes
-// commands and replies off the wire, then the writer, which builds replies in memory, then how numbers are
+// commands off the wire, then the writer, which builds replies in memory, then how numbers are
 // read and printed. Nothing here knows what a command means or what a key is.
 
 // What a client may send, and what is kept for it; in bytes unless said otherwise.

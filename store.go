@@ -657,7 +657,7 @@ type db struct {
 	ttl      int64                // average ms to live of what the sampler saw last
 }
 
-// A store is the whole data set. Only dispatch, sampler and snapshot lock it; readers change but atomics.
+// A store is the whole data set. Handlers and methods find it locked; readers change nothing but atomics.
 type store struct {
 	sync.RWMutex
 	dbs      []*db
@@ -693,7 +693,7 @@ func (s *store) unlock() {
 	defer s.Unlock()
 	s.serve()
 	s.onUnlock()
-	s.changed = s.changed[:0]
+	s.changed = either(cap(s.changed) > 1<<10, nil, s.changed[:0])
 }
 
 func (s *store) isFrozen() bool { return time.Now().UnixMilli() < s.frozen.Load() }
@@ -825,7 +825,7 @@ func (s *store) replace(d, other *db, now int64) {
 
 // --- waiting -----------------------------------------------------------------
 
-// A waiter is a client that a blocking command has parked. It is touched only under the store's lock.
+// A waiter is a client that a blocking command has parked. It changes only under the store's lock.
 type waiter struct {
 	context.Context // which ends with the waiting
 	end             func()
@@ -862,11 +862,11 @@ func (w *waiter) leave() {
 func (s *store) serve() {
 	for i := 0; i < len(s.changed); i++ {
 		d, key := s.changed[i].db, s.changed[i].key
-		if d == nil || len(d.waiting) == 0 {
+		if d == nil || len(d.waiting) == 0 || i > 0 && s.changed[i].place == s.changed[i-1].place {
 			continue
 		}
 		for _, w := range slices.Clone(d.waiting[key]) {
-			if d.keys.has(key) && w.Err() == nil && w.run(key) {
+			if it := d.keys.get(key); it != nil && it.object != nil && w.Err() == nil && w.run(key) {
 				w.leave()
 			}
 		}

@@ -1129,6 +1129,25 @@ func TestReadme(t *testing.T) {
 	}
 }
 
+// A client that is served at the very moment at which its time is up gets one reply.
+func TestServedWhenTimeIsUp(t *testing.T) {
+	s := newServer()
+	c, done := newClient(t, s), make(chan bool)
+	go func() { c.dispatch([]string{"BLPOP", "k", "0.01"}); close(done) }()
+	waitFor(t, "blocked clients", func() int { return oneIf(c.blocked.Load()) }, 1)
+	s.store.Lock()
+	if c.waiter == nil {
+		t.Fatal("it does not wait")
+	}
+	<-c.waiter.Done()
+	first, second := c.unblock(c.none), c.unblock(c.none)
+	s.store.Unlock()
+	<-done
+	if got := string(c.out.buf); !first || second || got != "*-1\r\n" {
+		t.Errorf("unblocked: %v, %v; got %q", first, second, got)
+	}
+}
+
 // --- conversations -----------------------------------------------------------
 
 // A conversation is a text that says what clients send and what the server must
