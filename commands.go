@@ -720,7 +720,7 @@ func (r *request) stringItem(key string) *item {
 	return it
 }
 
-// text returns the string at key, or nil.
+// text returns the string at key, only to be read, or nil.
 func (r *request) text(key string) *string {
 	it := r.stringItem(key)
 	switch {
