@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -2927,8 +2928,10 @@ func (r *request) info() fields {
 		blocked += oneIf(c.blocked.Load())
 		reads += len(c.topics[tracked])
 	}
-	var memory runtime.MemStats
-	runtime.ReadMemStats(&memory)
+	m := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"}, {Name: "/cpu/classes/user:cpu-seconds"}}
+	metrics.Read(m)
+	mem, total, released := m[0].Value.Uint64(), m[1].Value.Uint64(), m[2].Value.Uint64()
 	return fields{
 		"Server", fields{"redis_version", redisVersion, "redis_lite_version", liteVersion, "redis_mode",
 			"standalone", "os", runtime.GOOS, "arch_bits", strconv.IntSize, "go_version", runtime.Version(),
@@ -2937,9 +2940,8 @@ func (r *request) info() fields {
 			"uptime_in_seconds", int64(time.Since(s.started).Seconds())},
 		"Clients", fields{"connected_clients", len(s.clients), "maxclients", s.config.get("maxclients"),
 			"blocked_clients", blocked, "tracking_clients", s.interested[trackers].Load()},
-		"Memory", fields{"used_memory", memory.HeapAlloc, "used_memory_human",
-			fmt.Sprintf("%.2fM", float64(memory.HeapAlloc)/(1<<20)), "used_memory_rss",
-			memory.Sys - memory.HeapReleased, "maxmemory", 0, "maxmemory_policy", "noeviction"},
+		"Memory", fields{"used_memory", mem, "used_memory_human", fmt.Sprintf("%.2fM", float64(mem)/(1<<20)),
+			"used_memory_rss", total - released, "maxmemory", 0, "maxmemory_policy", "noeviction"},
 		"Persistence", fields{"loading", 0, "rdb_changes_since_last_save", r.store.changes.Load(),
 			"aof_enabled", 0, "rdb_bgsave_in_progress", oneIf(began != 0),
 			"rdb_last_save_time", saves.last.Load(),
@@ -2952,6 +2954,7 @@ func (r *request) info() fields {
 			"tracking_total_keys", len(s.topics[tracked]), "tracking_total_items", reads,
 			"tracking_total_prefixes", len(s.topics[prefixes])},
 		"Replication", fields{"role", "master", "connected_slaves", 0, "master_repl_offset", 0},
+		"CPU", fields{"used_cpu_user", m[3].Value.Float64()},
 		"Cluster", fields{"cluster_enabled", 0},
 		"Keyspace", keyspace,
 		"Commandstats", stats,

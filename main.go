@@ -187,10 +187,7 @@ func (c *config) get(name string) string {
 	return s
 }
 
-func (c *config) int(name string) int64 {
-	n, _ := parseInt(c.get(name))
-	return n
-}
+func (c *config) int(name string) int64 { n, _ := parseInt(c.get(name)); return n }
 
 func (c *config) set(name, value string) {
 	c.values.Store(name, value)
