@@ -345,8 +345,7 @@ func (s *server) dropIdle(limit int64) {
 	}
 }
 
-// shutdown saves if asked to, then lets clients finish and closes done, for which it does not wait. When it
-// cannot save it goes on serving.
+// shutdown saves if asked to, and begins the end. When it cannot save the server goes on serving.
 func (s *server) shutdown(save bool) error {
 	if !s.stopping.CompareAndSwap(false, true) {
 		return errors.New("already shutting down")
@@ -362,6 +361,7 @@ func (s *server) shutdown(save bool) error {
 	return nil
 }
 
+// finish lets clients finish, for a second at most, saves what they still changed, and closes done.
 func (s *server) finish(save bool) {
 	s.listener.Close()
 	s.mu.Lock()
@@ -402,7 +402,7 @@ type conn struct {
 	aborted bool      // one of them was refused
 
 	waiter  *waiter       // while a command blocks
-	none    func(*writer) // what it answers when it was in vain
+	none    func(*writer) // what it answers when it was in vain; nil once it was served
 	late    writer        // its reply, by whoever serves it under the store's lock
 	blocked atomic.Bool
 
