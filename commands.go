@@ -545,10 +545,10 @@ const (
 // run for every command, once more for each command within EXEC, and again for a command that was blocked.
 func (r *request) call(w *writer) {
 	began, mark := r.clock, len(w.buf)
-	if began == 0 {
-		began = r.store.clock.micros()
+	if began.IsZero() {
+		began = time.Now()
 	}
-	r.now, r.pos, r.edits = began/1000, r.cmd.named, r.edits[:0]
+	r.now, r.pos, r.edits = r.store.clock.at(began)/1000, r.cmd.named, r.edits[:0]
 	defer func() {
 		if thrown := recover(); thrown != nil {
 			e, ok := thrown.(replyError)
@@ -560,18 +560,19 @@ func (r *request) call(w *writer) {
 			r.cmd.fails.Add(1)
 		}
 		// Reading the clock is slow: in a pipeline the end of a command serves as the beginning of the next.
-		r.clock = r.store.clock.micros()
-		r.account(began, r.clock-began)
+		took := time.Since(began) // half as slow
+		r.clock = began.Add(took)
+		r.account(began, took.Microseconds())
 	}()
 	r.cmd.run(w, r)
 }
 
 // account tells of a command that ran whoever wants to know: statistics, the slow log, MONITOR and TRACKING.
-func (r *request) account(began, took int64) {
+func (r *request) account(began time.Time, took int64) {
 	r.cmd.calls.Add(1)
 	r.cmd.usec.Add(took)
 	if r.ready == "" {
-		r.spy(began)
+		r.spy(r.store.clock.at(began))
 	}
 	if bar := r.server.config.slow.Load(); bar >= 0 && took >= bar && r.cmd.flags&(skipSlowlog|noAuth) == 0 {
 		r.setShared(func() { r.logSlow(took) })
@@ -1943,7 +1944,7 @@ func (r *request) block(w *writer, keys []string, timeout time.Duration, none fu
 		c.late, c.none = writer{resp3: c.out.resp3}, either(keys == nil, none, (*writer).nullArray)
 		c.blocked.Store(true)
 		c.waiter = r.db.wait(keys, timeout, func(key string) bool {
-			c.req.ready, c.clock = key, 0
+			c.req.ready, c.clock = key, time.Time{}
 			c.req.call(&c.late)
 			c.req.ready = ""
 			return len(c.late.buf) > 0
@@ -2718,7 +2719,7 @@ func cmdLastSave(w *writer, r *request)      { w.int64(r.server.saver.last.Load(
 func cmdRole(w *writer, r *request)          { w.any([]any{"master", 0, []any{}}) }
 
 func cmdTime(w *writer, r *request) {
-	now := r.store.clock.micros()
+	now := r.store.clock.at(time.Now())
 	w.bulks([]string{strconv.FormatInt(now/1e6, 10), strconv.FormatInt(now%1e6, 10)})
 }
 

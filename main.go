@@ -406,7 +406,7 @@ type conn struct {
 	late    writer        // its reply, by whoever serves it under the store's lock
 	blocked atomic.Bool
 
-	clock   int64                   // Unix time in µs when the last command ended, 0 after a wait
+	clock   time.Time               // when the last command ended; zero after a wait
 	active  atomic.Int64            // Unix ms of the last read
 	command atomic.Pointer[command] // the last command
 
@@ -454,7 +454,7 @@ func (c *conn) serve() {
 			return
 		}
 		c.lookAhead(batch)
-		c.clock = 0
+		c.clock = time.Time{}
 		for _, words := range batch {
 			if c.dispatch(words); c.closing {
 				break
@@ -475,13 +475,14 @@ func (c *conn) lookAhead(batch [][]string) (sum byte) {
 	}
 	c.store.RLock()
 	defer c.store.RUnlock()
-	items := make([]*item, 0, 2*batchMax)
+	keys, items := make([]string, 0, 4*batchMax), make([]*item, 0, 4*batchMax)
 	for _, words := range batch {
 		if cmd := named(commands, words[0]); cmd != nil && cmd.group.name == "string" {
-			for key := range cmd.keys.in(words) {
-				items = append(items, c.db.keys.get(key))
-			}
+			keys = slices.AppendSeq(keys, cmd.keys.in(words))
 		}
+	}
+	for _, key := range keys { // a loop so short that the processor begins the next look before one ends
+		items = append(items, c.db.keys.get(key))
 	}
 	for _, it := range items {
 		if it != nil && it.text != "" {
@@ -627,7 +628,7 @@ func (c *conn) waitOut(cmd *command) {
 	for c.store.isFrozen() && (writes || c.server.allStop.Load()) && !c.server.stopping.Load() {
 		c.blocked.Store(true)
 		c.flush()
-		c.clock = 0
+		c.clock = time.Time{}
 		time.Sleep(10 * time.Millisecond)
 	}
 	c.blocked.Store(false)
@@ -780,7 +781,7 @@ func (c *conn) park() {
 		c.SetReadDeadline(time.Time{})
 	}
 	c.out.buf = append(c.out.buf, c.late.buf...)
-	c.late.buf, c.waiter, c.clock = nil, nil, 0
+	c.late.buf, c.waiter, c.clock = nil, nil, time.Time{}
 }
 
 // unblock ends the waiting of a client, if it waits, with a reply that tells it why. The store is locked.

@@ -92,15 +92,12 @@ func (r *reader) commands() ([][]string, error) {
 // fill waits until more has arrived, and makes room for it.
 func (r *reader) fill() error {
 	if full := r.Buffered() == r.Size(); full || r.Size() > bufferSize && r.Buffered() < bufferSize {
-		r.resize(either(full, 2*r.Size(), bufferSize))
+		b, _ := r.Peek(r.Buffered())
+		all := io.MultiReader(bytes.NewReader(bytes.Clone(b)), r.src)
+		r.Reader = bufio.NewReaderSize(all, either(full, 2*r.Size(), bufferSize))
 	}
 	_, err := r.Peek(r.Buffered() + 1)
 	return err
-}
-
-func (r *reader) resize(size int) {
-	b, _ := r.Peek(r.Buffered())
-	r.Reader = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(b)), r.src), size)
 }
 
 // cut cuts a command off the buffer, if all is there: an array of bulk strings, or a line typed by hand.

@@ -682,11 +682,11 @@ func newStore() *store {
 
 const databases = 16
 
-// A clock tells the Unix time, which a test can move.
+// A clock tells the Unix time, at in µs and millis in ms; a test can move it.
 type clock struct{ ahead atomic.Int64 } // µs by which it was moved
 
-func (c *clock) micros() int64 { return time.Now().UnixMicro() + c.ahead.Load() }
-func (c *clock) millis() int64 { return c.micros() / 1000 }
+func (c *clock) at(t time.Time) int64 { return t.UnixMicro() + c.ahead.Load() }
+func (c *clock) millis() int64        { return c.at(time.Now()) / 1000 }
 
 // unlock ends writing: it serves who waits, and tells who wants to know.
 func (s *store) unlock() {
