@@ -498,6 +498,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if err := c.flush(); err != nil {
 		return 0, err
 	}
+	runtime.Gosched() // meanwhile more may arrive, which saves the read that finds nothing
 	n, err := c.Conn.Read(p)
 	c.active.Store(c.store.clock.millis())
 	return n, err
