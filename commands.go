@@ -504,18 +504,15 @@ func fail(e replyError) { panic(e) }
 
 // failIf throws an error when something is wrong; args fill the % in it.
 func failIf(wrong bool, e replyError, args ...any) {
-	if wrong && args != nil {
-		e = errorf(string(e), args...)
-	}
 	if wrong {
-		fail(e)
+		fail(errorf(string(e), args...))
 	}
 }
 
 // failNamed throws an error in which the %s is the name of the command.
 func (r *request) failNamed(wrong bool, e replyError) {
 	if wrong { // the name of each command in an any would cost memory
-		failIf(true, e, r.cmd.name)
+		fail(errorf(string(e), r.cmd.name))
 	}
 }
 
@@ -881,7 +878,7 @@ func cmdHello(w *writer, r *request) {
 		case strings.EqualFold(word, "SETNAME") && r.more():
 			r.setName(r.next())
 		default:
-			failIf(true, "ERR Syntax error in HELLO option '%s'", word)
+			fail(errorf("ERR Syntax error in HELLO option '%s'", word))
 		}
 	}
 	failIf(r.in.guest, "NOAUTH HELLO must be called with the client already authenticated, otherwise the "+
