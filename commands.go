@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"iter"
 	"maps"
 	"math"
 	"math/bits"
@@ -417,30 +416,24 @@ func isKeyName(term string) bool {
 	return slices.Contains(strings.Fields("key source destination newkey key1 key2 dst src destkey"), term)
 }
 
-// in ranges over the keys among words. Words that cannot be read give none.
-func (k keys) in(words []string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		last := k.last + either(k.last < 0, len(words), 0)
-		for i := k.first; i > 0 && i <= last && i < len(words); i += k.step {
-			if !yield(words[i]) {
-				return
-			}
-		}
-		n, rest := int64(0), words
-		if k.count > 0 && k.count < len(words) {
-			rest = words[k.count+1:]
-			n, _ = parseInt(words[k.count])
-		}
-		if n > 0 && n <= int64(len(rest)) {
-			slices.Values(rest[:n])(yield)
-		}
-		for i := len(words) - 2; i > 0 && k.behind != ""; i-- { // if it is said twice, the last holds
-			if strings.EqualFold(words[i], k.behind) {
-				yield(words[i+1])
-				return
-			}
+// appendTo appends to list the keys among words. Words that cannot be read give none.
+func (k keys) appendTo(list, words []string) []string {
+	last := k.last + either(k.last < 0, len(words), 0)
+	for i := k.first; i > 0 && i <= last && i < len(words); i += k.step {
+		list = append(list, words[i])
+	}
+	if k.count > 0 && k.count < len(words) {
+		rest := words[k.count+1:]
+		if n, _ := parseInt(words[k.count]); n > 0 && n <= int64(len(rest)) {
+			list = append(list, rest[:n]...)
 		}
 	}
+	for i := len(words) - 2; i > 0 && k.behind != ""; i-- { // if it is said twice, the last holds
+		if strings.EqualFold(words[i], k.behind) {
+			return append(list, words[i+1])
+		}
+	}
+	return list
 }
 
 // named finds a command or a subcommand by its name in any case.
@@ -3052,7 +3045,7 @@ func cmdCommandGetKeys(w *writer, r *request) {
 	failIf(c == nil, "ERR Invalid command specified")
 	failIf(c.keys == keys{}, "ERR The command has no key arguments")
 	failIf(refusal != "", "ERR Invalid number of arguments specified for command")
-	found := slices.Collect(c.keys.in(words))
+	found := c.keys.appendTo(nil, words)
 	failIf(found == nil, "ERR Invalid arguments specified for command")
 	w.bulks(found)
 }

@@ -478,7 +478,7 @@ func (c *conn) lookAhead(batch [][]string) (sum byte) {
 	keys, items := make([]string, 0, 4*batchMax), make([]*item, 0, 4*batchMax)
 	for _, words := range batch {
 		if cmd := named(commands, words[0]); cmd != nil && cmd.group.name == "string" {
-			keys = slices.AppendSeq(keys, cmd.keys.in(words))
+			keys = cmd.keys.appendTo(keys, words)
 		}
 	}
 	for _, key := range keys { // a loop so short that the processor begins the next look before one ends
@@ -928,7 +928,7 @@ func (r *request) track() {
 		return
 	}
 	r.setShared(func() {
-		for key := range r.cmd.keys.in(r.words) {
+		for _, key := range r.cmd.keys.appendTo(nil, r.words) {
 			r.subscribe(tracked, key)
 		}
 	})
