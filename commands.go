@@ -694,13 +694,11 @@ func (r *request) findIn(d *db, key string) *item {
 	} else if it != nil && r.cmd.flags&silent == 0 {
 		it.touch(r.now)
 	}
-	switch {
-	case r.cmd.flags&readonly == 0:
-	case it == nil:
+	if reads := r.cmd.flags&readonly != 0; reads && it != nil {
+		r.server.hits.Add(1)
+	} else if reads {
 		r.server.misses.Add(1)
 		r.store.notify(d, 'm', "keymiss", key)
-	default:
-		r.server.hits.Add(1)
 	}
 	return it
 }
