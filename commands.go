@@ -1038,11 +1038,9 @@ func cmdClientCaching(r *request) {
 	failIf(!r.tracking.on, "ERR CLIENT CACHING can be called only when the client is in tracking mode with "+
 		"OPTIN or OPTOUT mode enabled")
 	const refusal = "ERR CLIENT CACHING %s is only valid when tracking is enabled in %s mode."
-	if r.oneOf("NO", "YES") == 1 {
-		failIf(!r.tracking.optIn, refusal, "YES", "OPTIN")
-	} else {
-		failIf(!r.tracking.optOut, refusal, "NO", "OPTOUT")
-	}
+	yes := r.oneOf("NO", "YES") == 1
+	failIf(yes && !r.tracking.optIn, refusal, "YES", "OPTIN")
+	failIf(!yes && !r.tracking.optOut, refusal, "NO", "OPTOUT")
 	r.caching = true
 }
 
