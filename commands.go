@@ -1158,16 +1158,17 @@ func cmdRandomKey(w *writer, r *request) {
 func cmdRename(w *writer, r *request) {
 	from, to, onlyNew := r.next(), r.next(), r.cmd.name == "renamenx"
 	failIf(r.find(from) == nil, errNoKey)
-	moves := r.find(to) == nil || !onlyNew
-	if moves && from != to {
-		r.place(from, r.db, to, "rename_from", "rename_to")
-	}
+	moves := from != to && r.place(from, r.db, to, !onlyNew, "rename_from", "rename_to")
 	w.done(onlyNew, oneIf(moves))
 }
 
-// place gives a key in dest the value and the deadline of one that is there, which goes if that is an event.
-func (r *request) place(from string, dest *db, to, goes, comes string) {
-	it := *r.find(from)
+// place gives a key in dest the value and the deadline of from, which goes if that is an event, and tells if
+// it could: from must be there, and nothing at the other key, unless that is to be replaced.
+func (r *request) place(from string, dest *db, to string, replace bool, goes, comes string) bool {
+	if r.find(from) == nil || r.findIn(dest, to) != nil && !replace {
+		return false
+	}
+	it := *r.find(from) // again: to find the other may have moved it
 	if goes == "" && it.object != nil {
 		it.object = it.object.clone()
 	}
@@ -1178,27 +1179,20 @@ func (r *request) place(from string, dest *db, to, goes, comes string) {
 		r.changed(from, goes, 1)
 	}
 	r.changedIn(dest, to, comes, 1)
+	return true
 }
 
 func cmdMove(w *writer, r *request) {
 	key, dest := r.next(), r.dbIndex(errNotInt)
 	failIf(dest == r.db, errSameObject)
-	moves := r.find(key) != nil && r.findIn(dest, key) == nil
-	if moves {
-		r.place(key, dest, key, "move_from", "move_to")
-	}
-	w.bit(moves)
+	w.bit(r.place(key, dest, key, false, "move_from", "move_to"))
 }
 
 func cmdCopy(w *writer, r *request) {
 	from, to, dest, replace := r.next(), r.next(), r.db, false
 	r.options("REPLACE", &replace, "DB", func() { dest = r.dbIndex(errNotInt) })
 	failIf(dest == r.db && from == to, errSameObject)
-	copies := r.find(from) != nil && (r.findIn(dest, to) == nil || replace)
-	if copies {
-		r.place(from, dest, to, "", "copy_to")
-	}
-	w.bit(copies)
+	w.bit(r.place(from, dest, to, replace, "", "copy_to"))
 }
 
 func (r *request) cursor() uint64 {
