@@ -1343,22 +1343,18 @@ func (r *request) follow(pattern, element string) *string {
 		return &element
 	}
 	before, after, ok := strings.Cut(pattern, "*")
-	end, field, isHash := strings.Cut(after, "->")
-	if isHash = isHash && field != ""; !isHash {
-		end = after
+	end, field, _ := strings.Cut(after, "->")
+	if field == "" {
+		end = after // it leads to a string, else to a field of a hash
 	}
-	it := r.find(before + element + end)
-	if !ok || it == nil {
-		return nil
+	switch it := r.find(before + element + end); {
+	case ok && field != "" && it.typeName() == "hash":
+		return it.object.(*hash).get(field)
+	case ok && field == "" && it.typeName() == "string":
+		s := it.string()
+		return &s
 	}
-	if h, isIt := it.object.(*hash); isIt && isHash {
-		return h.get(field)
-	}
-	if isHash || it.typeName() != "string" {
-		return nil
-	}
-	s := it.string()
-	return &s
+	return nil
 }
 
 // --- string ------------------------------------------------------------------
