@@ -1296,13 +1296,10 @@ func cmdSort(w *writer, r *request) {
 		order = either(alpha, strings.Compare(a.by, b.by), order)
 		return either(asTheyAre, 0, either(desc, -order, order))
 	})
-	from := min(max(offset, 0), int64(len(all)))
-	all = all[from:]
+	all = all[min(max(offset, 0), int64(len(all))):]
+	gets = either(gets == nil, []string{"#"}, gets)
 	var found []*string
 	for _, s := range all[:either(count < 0, int64(len(all)), min(count, int64(len(all))))] {
-		if gets == nil {
-			found = append(found, &s.element)
-		}
 		for _, pattern := range gets {
 			found = append(found, r.follow(pattern, s.element))
 		}
@@ -1323,13 +1320,11 @@ func cmdSort(w *writer, r *request) {
 
 // sortables returns what is in a list, a set or, by score, a sorted set.
 func (r *request) sortables(key string, reverse bool) (all []sortable, isSet bool) {
-	it := r.find(key)
+	it := cmp.Or(r.find(key), &item{object: &list{}}) // where nothing is it sorts an empty list
 	kind := it.typeName()
 	failIf(kind == "string" || kind == "hash", errWrongType)
-	if it != nil {
-		for parts := range it.elements() {
-			all = append(all, sortable{element: parts[0], by: parts[0]})
-		}
+	for parts := range it.elements() {
+		all = append(all, sortable{element: parts[0], by: parts[0]})
 	}
 	if reverse {
 		slices.Reverse(all)
