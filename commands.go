@@ -1724,8 +1724,8 @@ func (f *bitField) plus(n, by int64) (v int64, ok bool) {
 	return either(over, high, low), f.overflow == "SAT"
 }
 
-func (r *request) bitField() (f bitField) {
-	f.verb = r.option()
+// read reads what follows the verb.
+func (f *bitField) read(r *request) {
 	known := slices.Contains([]string{"GET", "SET", "INCRBY"}, f.verb)
 	failIf(!known || r.left() < 2+oneIf(f.verb != "GET"), errSyntax)
 	encoding := cmp.Or(r.next(), " ")
@@ -1737,20 +1737,18 @@ func (r *request) bitField() (f bitField) {
 	if f.at = r.bitOffset(size); f.verb != "GET" {
 		f.value = r.int()
 	}
-	return f
 }
 
 func cmdBitField(w *writer, r *request) {
 	key, overflow, fields, end := r.next(), "WRAP", []bitField(nil), 0
 	for r.more() {
-		if strings.EqualFold(r.words[r.pos], "OVERFLOW") {
-			r.next()
+		f := bitField{verb: r.option(), overflow: overflow}
+		if f.verb == "OVERFLOW" {
 			modes := []string{"WRAP", "SAT", "FAIL"}
 			overflow = modes[r.choose("ERR Invalid OVERFLOW type specified", modes...)]
 			continue
 		}
-		f := r.bitField()
-		if f.overflow = overflow; f.verb != "GET" {
+		if f.read(r); f.verb != "GET" {
 			end = max(end, int(f.at)+f.size)
 		}
 		fields = append(fields, f)
@@ -1764,18 +1762,17 @@ func cmdBitField(w *writer, r *request) {
 	w.array(len(fields))
 	for _, f := range fields {
 		old := f.decode(it.bits(f.at, f.size))
-		if f.verb == "GET" {
-			w.int64(old)
-			continue
-		}
 		v, ok := f.plus(either(f.verb == "INCRBY", old, f.value), either(f.verb == "INCRBY", f.value, 0))
-		if !ok {
+		switch {
+		case f.verb == "GET":
+			w.int64(old)
+		case !ok:
 			w.null()
-			continue
+		default:
+			setBits(t.b, f.at, f.size, uint64(v))
+			changes += oneIf(v != old)
+			w.int64(either(f.verb == "SET", old, v))
 		}
-		setBits(t.b, f.at, f.size, uint64(v))
-		changes += oneIf(v != old)
-		w.int64(either(f.verb == "SET", old, v))
 	}
 	r.changed(key, "setbit", max(changes, oneIf(grew)))
 }
