@@ -710,19 +710,6 @@ func (r *request) stringItem(key string) *item {
 	return it
 }
 
-// text returns the string at key, only to be read, or nil.
-func (r *request) text(key string) *string {
-	it := r.stringItem(key)
-	switch {
-	case it == nil:
-		return nil
-	case it.object == nil:
-		return &it.text
-	}
-	s := it.string()
-	return &s
-}
-
 // read returns the container at key, or an empty one that is not stored; it throws WRONGTYPE.
 func read[T any, P pointer[T]](r *request, key string) P {
 	it := r.find(key)
@@ -1354,17 +1341,13 @@ func (r *request) follow(pattern, element string) *string {
 
 // --- string ------------------------------------------------------------------
 
-func cmdGet(w *writer, r *request)    { w.maybe(r.text(r.next())) }
+func cmdGet(w *writer, r *request)    { w.maybe(r.stringItem(r.next()).stringOrNil()) }
 func cmdStrLen(w *writer, r *request) { w.int(r.stringItem(r.next()).length()) }
 
 func cmdMGet(w *writer, r *request) {
 	w.array(r.left())
 	for _, key := range r.rest() {
-		if it := r.find(key); it.typeName() == "string" {
-			w.bulk(it.string())
-		} else {
-			w.null()
-		}
+		w.maybe(r.find(key).stringOrNil())
 	}
 }
 
@@ -1455,14 +1438,14 @@ func cmdGetSet(w *writer, r *request) {
 
 func cmdGetDel(w *writer, r *request) {
 	key := r.next()
-	w.maybe(r.text(key))
+	w.maybe(r.stringItem(key).stringOrNil())
 	r.delete(key)
 }
 
 func cmdGetEx(w *writer, r *request) {
 	key, o := r.next(), setOptions{}
 	r.options(o.lifetimes(r, "persist")...)
-	text := r.text(key)
+	text := r.stringItem(key).stringOrNil()
 	w.maybe(text)
 	if text != nil && o.word != "" {
 		r.expireAt(key, o.deadline(r))
@@ -1511,7 +1494,7 @@ func cmdSetRange(w *writer, r *request) {
 }
 
 func cmdIncr(w *writer, r *request) {
-	key, by, old, notNumber := r.next(), "1", "0", errNotFloat
+	key, by, zero, notNumber := r.next(), "1", "0", errNotFloat
 	if r.more() {
 		by = r.next()
 	}
@@ -1522,11 +1505,8 @@ func cmdIncr(w *writer, r *request) {
 			by = strconv.FormatInt(-n, 10)
 		}
 	}
-	it := r.stringItem(key)
-	if it != nil {
-		old = it.string()
-	}
-	sum, event := r.add(w, old, by, notNumber), either(r.cmd.floats(), "incrbyfloat", "incrby")
+	it, event := r.stringItem(key), either(r.cmd.floats(), "incrbyfloat", "incrby")
+	sum := r.add(w, *cmp.Or(it.stringOrNil(), &zero), by, notNumber)
 	if it != nil { // in place: its deadline stays
 		it.text, it.object = sum, nil
 		r.changed(key, event, 1)
@@ -1684,7 +1664,7 @@ func cmdBitOp(w *writer, r *request) {
 	}[op]
 	var result buffer
 	for n, key := range keys {
-		s := buffer{[]byte(*cmp.Or(r.text(key), new(string)))}
+		s := buffer{[]byte(r.stringItem(key).string())}
 		result.grow(len(s.b))
 		s.grow(len(result.b))
 		for i, b := range s.b {

@@ -579,6 +579,18 @@ func (it *item) slice(i, j int) string {
 // string returns the whole string, which the item must be.
 func (it *item) string() string { return it.slice(0, it.length()) }
 
+// stringOrNil returns the string, only to be read at once, or nil when there is none.
+func (it *item) stringOrNil() *string {
+	switch {
+	case it == nil || it.object != nil && it.typeName() != "string":
+		return nil
+	case it.object == nil:
+		return &it.text
+	}
+	s := it.string()
+	return &s
+}
+
 // bits returns n <= 64 bits of a string from bit i on; bits behind its end are 0.
 func (it *item) bits(i int64, n int) uint64 {
 	size := int64(it.length())
