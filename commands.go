@@ -1093,10 +1093,8 @@ func cmdExpire(w *writer, r *request) {
 	r.options("NX", &nx, "XX", &xx, "GT", &gt, "LT", &lt)
 	failIf(nx && (xx || gt || lt), "ERR NX and XX, GT or LT options at the same time are not compatible")
 	failIf(gt && lt, "ERR GT and LT options at the same time are not compatible")
-	at, old := r.deadline(toInt(when), r.cmd.name), int64(0) // 0: never, which is later than any time
-	if it := r.find(key); it != nil {
-		old = it.deadline
-	}
+	at := r.deadline(toInt(when), r.cmd.name)
+	old := cmp.Or(r.find(key), new(item)).deadline // 0: never, which is later than any time
 	barred := nx && old != 0 || xx && old == 0 || gt && (old == 0 || at <= old) || lt && old != 0 && at >= old
 	w.bit(!barred && r.expireAt(key, at))
 }
