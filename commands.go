@@ -1914,10 +1914,7 @@ func (r *request) move(w *writer, from, to string, take, put end) {
 		r.block(w, []string{from}, timeout, (*writer).null)
 		return
 	}
-	dest := source
-	if from != to {
-		dest = edit[list](r, to)
-	}
+	dest := edit[list](r, to) // which may be the same
 	s := source.pop(take)
 	dest.push(put, s)
 	r.changed(to, either(put == front, "lpush", "rpush"), 1)
