@@ -2247,16 +2247,8 @@ func (c *command) operation() operation {
 func (r *request) operands(keys []string, scores bool) []operand {
 	list := make([]operand, len(keys))
 	for i, key := range keys {
-		list[i] = operand{&set{}, 1} // when there is nothing
-		if it := r.find(key); it != nil {
-			s, isSet := it.object.(*set)
-			z, isSorted := it.object.(*zset)
-			failIf(!isSet && !(isSorted && scores), errWrongType)
-			if isSorted {
-				s = &z.scores
-			}
-			list[i].dict = s
-		}
+		sorted := scores && r.db.find(key, r.now).typeName() == "zset"
+		list[i] = operand{either(sorted, scoresAt, read[set])(r, key), 1}
 	}
 	return list
 }
