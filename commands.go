@@ -2896,13 +2896,9 @@ func (r *request) info() fields {
 }
 
 // listed returns commands in the order of their names, and allCommands all, each before its subcommands.
-func listed(m map[string]*command) (list []*command) {
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		if name == strings.ToLower(name) { // and not the same in capitals
-			list = append(list, m[name])
-		}
-	}
-	return list
+func listed(m map[string]*command) []*command {
+	byName := func(a, b *command) int { return strings.Compare(a.name, b.name) }
+	return slices.Compact(slices.SortedFunc(maps.Values(m), byName)) // most stand there in capitals, too
 }
 
 func allCommands() (list []*command) {
