@@ -2746,14 +2746,12 @@ func cmdConfigResetStat(r *request) {
 
 func cmdHelp(w *writer, r *request) {
 	parent := commands[strings.TrimSuffix(r.cmd.name, "|help")]
-	name := strings.ToUpper(parent.name)
-	lines := []string{name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"}
-	for _, c := range listed(parent.subs) {
-		lines = append(lines, strings.TrimPrefix(c.usage, name+" "), "    "+c.summary)
-	}
-	w.array(len(lines))
-	for _, line := range lines {
-		w.simple(line)
+	name, subs := strings.ToUpper(parent.name), listed(parent.subs)
+	w.array(1 + 2*len(subs))
+	w.simple(name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
+	for _, c := range subs {
+		w.simple(strings.TrimPrefix(c.usage, name+" "))
+		w.simple("    " + c.summary)
 	}
 }
 
