@@ -2573,14 +2573,11 @@ func cmdUnsubscribe(w *writer, r *request) {
 
 func cmdPubsubChannels(w *writer, r *request) {
 	r.failIfMore(1)
-	pattern, found := strings.Join(r.rest(), ""), []string{}
-	r.setShared(func() {
-		for channel := range r.server.topics[channels] {
-			if len(r.words) == 2 || match(pattern, channel) {
-				found = append(found, channel)
-			}
-		}
-	})
+	var found []string
+	r.setShared(func() { found = slices.Collect(maps.Keys(r.server.topics[channels])) })
+	for _, pattern := range r.rest() { // which is one at most
+		found = slices.DeleteFunc(found, func(channel string) bool { return !match(pattern, channel) })
+	}
 	w.bulks(found)
 }
 
