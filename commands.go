@@ -2542,17 +2542,15 @@ func cmdSubscribe(w *writer, r *request) {
 	for _, topic := range r.rest() {
 		r.setShared(func() {
 			r.subscribe(r.cmd.topics(), topic)
-			r.confirm(w, &topic)
+			r.confirm(w, topic)
 			r.handOver() // before anybody can publish
 		})
 	}
 }
 
-func (r *request) confirm(w *writer, topic *string) {
+func (r *request) confirm(w *writer, topic any) {
 	w.push(3)
-	w.bulk(r.cmd.name)
-	w.maybe(topic)
-	w.int(r.subscriptions())
+	w.each(r.cmd.name, topic, r.subscriptions())
 }
 
 // cmdUnsubscribe is UNSUBSCRIBE and PUNSUBSCRIBE, which without arguments mean all.
@@ -2566,7 +2564,7 @@ func cmdUnsubscribe(w *writer, r *request) {
 	}
 	for _, topic := range topics {
 		r.setShared(func() { r.unsubscribe(kind, topic) })
-		r.confirm(w, &topic)
+		r.confirm(w, topic)
 	}
 	r.handOver()
 }
