@@ -2921,30 +2921,25 @@ func (r *request) selected() (list []*command) {
 	return list
 }
 
-func cmdCommandInfo(w *writer, r *request) {
-	list := []any{}
-	for _, c := range r.selected() {
-		list = append(list, c.info())
-	}
-	w.any(list)
-}
+func cmdCommandInfo(w *writer, r *request) { w.any(commandInfo(r.selected())) }
 
-// info is what COMMAND INFO says of a command, or null.
-func (c *command) info() any {
-	if c == nil {
-		return nil
-	}
-	subs, flags := []any{}, names{}
-	for _, sub := range listed(c.subs) {
-		subs = append(subs, sub.info())
-	}
-	for i, name := range flagNames {
-		if c.flags&(1<<i) != 0 {
-			flags = append(flags, name)
+// commandInfo is what COMMAND INFO says of commands, null of each that there is not.
+func commandInfo(list []*command) []any {
+	infos := make([]any, len(list))
+	for i, c := range list {
+		if c == nil {
+			continue
 		}
+		var flags names
+		for bit, name := range flagNames {
+			if c.flags&(1<<bit) != 0 {
+				flags = append(flags, name)
+			}
+		}
+		infos[i] = []any{c.name, c.arity, flags, c.keys.first, c.keys.last, c.keys.step, c.categories(),
+			names{}, names{}, either[any](c.subs != nil, commandInfo(listed(c.subs)), names{})}
 	}
-	return []any{c.name, c.arity, flags, c.keys.first, c.keys.last, c.keys.step,
-		c.categories(), names{}, names{}, either[any](len(subs) > 0, subs, names{})}
+	return infos
 }
 
 // categories returns the ACL categories, which follow from group and flags.

@@ -1034,7 +1034,7 @@ func TestTableLikeRedis(t *testing.T) {
 		lines[name] = strings.TrimSpace(line)
 	}
 	for _, c := range allCommands() {
-		flags := c.info().([]any)[2].(names)
+		flags := commandInfo([]*command{c})[0].([]any)[2].(names)
 		slices.Sort(flags)
 		got := fmt.Sprintf("%s\t%d\t%s\t%d\t%d\t%d",
 			c.name, c.arity, strings.Join(flags, ","), c.keys.first, c.keys.last, c.keys.step)
