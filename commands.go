@@ -2977,36 +2977,31 @@ func cmdCommandGetKeys(w *writer, r *request) {
 	w.bulks(found)
 }
 
-func cmdCommandDocs(w *writer, r *request) {
-	docs := fields{}
-	for _, c := range r.selected() {
-		if c != nil {
-			docs = append(docs, c.name, c.docs())
-		}
-	}
-	w.any(docs)
-}
+func cmdCommandDocs(w *writer, r *request) { w.any(commandDocs(r.selected())) }
 
-// docs is what COMMAND DOCS says of a command. redis-cli makes its hints of it, term by term of the usage.
-func (c *command) docs() fields {
-	doc, args, subs := fields{"summary", c.summary, "group", c.group.name}, []any{}, fields{}
-	for _, term := range c.terms {
-		inner, optional := strings.CutPrefix(term, "[")
-		kind := either(isKeyName(inner), "key", "string")
-		arg := fields{"name", strings.TrimSuffix(inner, "]"), "type", kind}
-		if optional {
-			arg = append(arg, "flags", names{"optional"})
+// commandDocs is what COMMAND DOCS says of commands. redis-cli makes its hints of it, term by term.
+func commandDocs(list []*command) (docs fields) {
+	for _, c := range list {
+		if c == nil {
+			continue
 		}
-		args = append(args, arg)
+		doc, args := fields{"summary", c.summary, "group", c.group.name}, []any{}
+		for _, term := range c.terms {
+			inner, optional := strings.CutPrefix(term, "[")
+			kind := either(isKeyName(inner), "key", "string")
+			arg := fields{"name", strings.TrimSuffix(inner, "]"), "type", kind}
+			if optional {
+				arg = append(arg, "flags", names{"optional"})
+			}
+			args = append(args, arg)
+		}
+		if len(args) > 0 {
+			doc = append(doc, "arguments", args)
+		}
+		if c.subs != nil {
+			doc = append(doc, "subcommands", commandDocs(listed(c.subs)))
+		}
+		docs = append(docs, c.name, doc)
 	}
-	for _, sub := range listed(c.subs) {
-		subs = append(subs, sub.name, sub.docs())
-	}
-	if len(args) > 0 {
-		doc = append(doc, "arguments", args)
-	}
-	if len(subs) > 0 {
-		doc = append(doc, "subcommands", subs)
-	}
-	return doc
+	return docs
 }
