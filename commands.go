@@ -1777,13 +1777,10 @@ func cmdPop(w *writer, r *request) {
 	count, _ := r.lastCount()
 	l := edit[list](r, key)
 	count = min(count, l.n)
-	switch {
-	case counts && l.n > 0:
+	if l.n == 0 {
+		either(counts, (*writer).nullArray, (*writer).null)(w)
+	} else if counts {
 		w.array(count)
-	case counts:
-		w.nullArray()
-	case l.n == 0:
-		w.null()
 	}
 	r.take(w, key, l, r.cmd.end(), count, nil)
 }
