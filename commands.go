@@ -2008,16 +2008,13 @@ func cmdLPos(w *writer, r *request) {
 	}, "COUNT", func() { count = r.atLeast(0, "ERR COUNT can't be negative") },
 		"MAXLEN", func() { most = r.atLeast(0, "ERR MAXLEN can't be negative") })
 	found := positions(read[list](r, key), s, rank, max(count, -count), most)
-	switch {
-	case count >= 0:
+	if count >= 0 {
 		w.array(len(found))
-		for _, i := range found {
-			w.int(i)
-		}
-	case len(found) > 0:
-		w.int(found[0])
-	default:
+	} else if len(found) == 0 {
 		w.null()
+	}
+	for _, i := range found {
+		w.int(i)
 	}
 }
 
