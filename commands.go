@@ -2111,9 +2111,7 @@ func random[V any](see view[V]) handler {
 		}
 		d := see.find(r, key)
 		failIf(d.n > 0 && count < -1<<24, errCountRange) // unlike Redis: it would fill the memory
-		if count = min(count, int64(d.n)); d.n == 0 {
-			count = 0
-		}
+		count = either(d.n > 0, min(count, int64(d.n)), 0)
 		switch {
 		case counts:
 			w.rows(int(max(count, -count)), values)
