@@ -2377,11 +2377,8 @@ func cmdZAdd(w *writer, r *request) {
 		if old != nil {
 			skip = nx || gt && e.score <= *old || lt && e.score >= *old
 		}
-		switch {
-		case skip && incr:
-			w.null()
-		case incr:
-			w.double(e.score)
+		if incr {
+			putScore(w, either(skip, nil, &e.score))
 		}
 		if !skip {
 			changed += oneIf(old == nil || *old != e.score)
