@@ -2000,7 +2000,7 @@ func cmdLInsert(w *writer, r *request) {
 
 func cmdLPos(w *writer, r *request) {
 	key, s := r.next(), r.next()
-	rank, count, most := int64(1), -1, 0
+	rank, count, most := int64(1), -1, 0 // -1: one place, which is not in an array
 	r.options("RANK", func() {
 		rank = r.int()
 		failIf(rank == 0, "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second "+
