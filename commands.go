@@ -2257,7 +2257,7 @@ func cmdSetAlgebra(w *writer, r *request) {
 func cmdScoreAlgebra(w *writer, r *request) {
 	dest, op := r.destination(), r.cmd.operation()
 	operands, how, withScores := r.sortedOperands(), aggregate(sum), false
-	var known []any
+	known := []any{"WITHSCORES", func() { failIf(dest != nil, errSyntax); withScores = true }}
 	if op != difference {
 		known = append(known, "WEIGHTS", func() {
 			failIf(r.left() < len(operands), errSyntax)
@@ -2265,9 +2265,6 @@ func cmdScoreAlgebra(w *writer, r *request) {
 				operands[i].weight = r.score("ERR weight value is not a float")
 			}
 		}, "AGGREGATE", func() { how = []aggregate{sum, lesser, greater}[r.oneOf("SUM", "MIN", "MAX")] })
-	}
-	if dest == nil {
-		known = append(known, "WITHSCORES", &withScores)
 	}
 	r.options(known...)
 	z := &zset{}
@@ -2452,19 +2449,18 @@ func lexBorder(s string, upper bool) border[scored] {
 
 // cmdZRange is all ranges of members; ZRANGE and ZRANGESTORE have options for what the names of others say.
 func cmdZRange(w *writer, r *request) {
-	dest, by, known := r.destination(), r.cmd.order(), []any(nil)
+	dest, by := r.destination(), r.cmd.order()
 	reverse := strings.Contains(r.cmd.name, "rev")
 	key, first, last := r.next(), r.next(), r.next()
 	withScores, offset, count := false, int64(0), int64(-1)
+	known := []any{"LIMIT", func() { offset, count = r.int(), r.int() },
+		"WITHSCORES", func() { failIf(dest != nil, errSyntax); withScores = true }}
 	if strings.Contains(r.cmd.usage, "REV]") {
 		known = append(known, "REV", func() { failIf(reverse, errSyntax); reverse = true },
 			"BYSCORE", func() { failIf(by != byRank, errSyntax); by = byScore },
 			"BYLEX", func() { failIf(by != byRank, errSyntax); by = byLex })
 	}
-	if dest == nil {
-		known = append(known, "WITHSCORES", &withScores)
-	}
-	r.options(append(known, "LIMIT", func() { offset, count = r.int(), r.int() })...)
+	r.options(known...)
 	failIf(count != -1 && by == byRank,
 		"ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
 	failIf(withScores && by == byLex, "ERR syntax error, WITHSCORES not supported in combination with BYLEX")
