@@ -2112,10 +2112,9 @@ func random[V any](see view[V]) handler {
 		d := see.find(r, key)
 		failIf(d.n > 0 && count < -1<<24, errCountRange) // unlike Redis: it would fill the memory
 		count = either(d.n > 0, min(count, int64(d.n)), 0)
-		switch {
-		case counts:
+		if counts {
 			w.rows(int(max(count, -count)), values)
-		case d.n == 0:
+		} else if d.n == 0 {
 			w.null()
 		}
 		for e := range d.picks(count) {
@@ -2326,11 +2325,10 @@ func (r *request) destination() *string {
 func (r *request) replace(w *writer, key, event string, c container) {
 	existed := r.find(key) != nil
 	r.db.remove(key)
-	switch {
-	case c.len() > 0:
+	if c.len() > 0 {
 		r.put(r.db, key, item{object: c})
 		r.changed(key, event, c.len())
-	case existed:
+	} else if existed {
 		r.changed(key, "del", 1)
 	}
 	w.int(c.len())
