@@ -2755,9 +2755,8 @@ func cmdDebugObject(w *writer, r *request) {
 func cmdDebugExpire(r *request) { r.store.lazyOnly.Store(r.int() == 0) }
 
 func cmdMemoryUsage(w *writer, r *request) {
-	key, samples := r.next(), int64(5)
-	r.options("SAMPLES", &samples)
-	failIf(samples < 0, errSyntax)
+	key := r.next()
+	r.options("SAMPLES", func() { failIf(r.int() < 0, errSyntax) }) // we always take as many
 	if it := r.find(key); it != nil {
 		w.int(len(key) + it.size())
 	} else {
