@@ -1772,9 +1772,9 @@ func cmdPush(w *writer, r *request) {
 }
 
 func cmdPop(w *writer, r *request) {
-	key, counts := r.next(), r.more()
+	key := r.next()
 	r.failNamed(r.left() > 1, errArity)
-	count, _ := r.lastCount()
+	count, counts := r.lastCount()
 	l := edit[list](r, key)
 	count = min(count, l.n)
 	if l.n == 0 {
