@@ -2323,13 +2323,12 @@ func (r *request) destination() *string {
 
 // replace gives key a new container and no deadline, and replies with its length; one of 0 deletes the key.
 func (r *request) replace(w *writer, key, event string, c container) {
-	existed := r.find(key) != nil
-	r.db.remove(key)
+	r.find(key) // which removes a dead one
 	if c.len() > 0 {
 		r.put(r.db, key, item{object: c})
 		r.changed(key, event, c.len())
-	} else if existed {
-		r.changed(key, "del", 1)
+	} else {
+		r.delete(key)
 	}
 	w.int(c.len())
 }
