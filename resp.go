@@ -446,13 +446,10 @@ func parseDecimal(s string) (*big.Float, bool) {
 	if len(s) > decimalText {
 		return nil, false
 	}
+	_, ok := strtod(s) // big.ParseFloat would read more, such as 1_000, 0b1 or 1p5
 	s = strings.Replace(strings.ToLower(s), "infinity", "inf", 1)
-	hex := strings.Contains(s, "x")
-	if strings.Contains(s, "_") || !hex && strings.ContainsAny(s, "bop") { // which Go would read
-		return nil, false
-	}
 	f, _, err := big.ParseFloat(s, 0, 64, big.ToNearestEven)
-	return f, err == nil && inRange(f)
+	return f, ok && err == nil && inRange(f)
 }
 
 // inRange tells whether C's long double goes as far as f: a big.Float of 1e600000000 prints for minutes.
