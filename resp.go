@@ -460,9 +460,6 @@ func inRange(f *big.Float) bool {
 
 // formatDecimal prints as C's %.17Lf does, without the zeros at the end.
 func formatDecimal(f *big.Float) string {
-	s := strings.TrimRight(f.Text('f', 17), "0")
-	if s = strings.TrimSuffix(s, "."); s == "-0" {
-		return "0"
-	}
-	return s
+	s := strings.TrimSuffix(strings.TrimRight(f.Text('f', 17), "0"), ".")
+	return either(s == "-0", "0", s)
 }
