@@ -425,12 +425,7 @@ type operand struct {
 }
 
 // orZero makes 0 of infinity minus or times what has no sum or product with it.
-func orZero(f float64) float64 {
-	if math.IsNaN(f) {
-		return 0
-	}
-	return f
-}
+func orZero(f float64) float64 { return either(math.IsNaN(f), 0, f) }
 
 // An aggregate makes one score of two. When b is no number it is a, unlike with min and max.
 type aggregate func(a, b float64) float64
