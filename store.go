@@ -384,13 +384,11 @@ func (z *zset) add(member string, score float64) bool {
 }
 
 func (z *zset) remove(member string) bool {
-	score := z.scores.get(member)
-	if score != nil {
+	if score := z.scores.get(member); score != nil {
 		k, at := z.order.search(scored{*score, member}.before)
 		z.order.cut(k, at, 1)
-		z.scores.remove(member)
 	}
-	return score != nil
+	return z.scores.remove(member)
 }
 
 // cut removes and returns the entries with rank i up to and without j.
