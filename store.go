@@ -735,11 +735,9 @@ func (d *db) put(key string, it item) bool {
 	return old == nil
 }
 
-// remove takes key out, which need not be there.
+// remove takes key out, which need be neither there nor mortal.
 func (d *db) remove(key string) {
-	if it := d.keys.get(key); it != nil && it.deadline != 0 {
-		d.mortal.remove(key)
-	}
+	d.mortal.remove(key)
 	d.keys.remove(key)
 }
 
