@@ -48,32 +48,27 @@ type record struct {
 
 // snapshot calls emit for every key, and returns the changes since the last save that are in it. The keyspace
 // is locked meanwhile, so that all is the state of one moment; emit must not write to a disk.
-func (s *store) snapshot(emit func(record) error) (changes int64, err error) {
+func (s *store) snapshot(emit func(record)) (changes int64) {
 	s.RLock()
 	defer s.RUnlock()
 	now := s.clock.millis()
 	for _, d := range s.dbs {
 		for key, it := range d.keys.all() {
-			if it.dead(now) {
-				continue
-			}
-			if err := it.record(record{DB: d.id, Key: key, Deadline: it.deadline}, emit); err != nil {
-				return 0, err
+			if !it.dead(now) {
+				it.record(record{DB: d.id, Key: key, Deadline: it.deadline}, emit)
 			}
 		}
 	}
-	return s.changes.Load(), nil
+	return s.changes.Load()
 }
 
 // record emits the value of one key, cut where it is large.
-func (it *item) record(rec record, emit func(record) error) error {
+func (it *item) record(rec record, emit func(record)) {
 	rec.Kind = it.typeName()
 	size := 0 // bytes
 	for parts := range it.elements() {
 		if len(rec.Items) >= pieceItems || size >= pieceBytes {
-			if err := emit(rec); err != nil {
-				return err
-			}
+			emit(rec)
 			rec.Items, size = nil, 0
 		}
 		rec.Items = append(rec.Items, parts...)
@@ -81,7 +76,7 @@ func (it *item) record(rec record, emit func(record) error) error {
 			size += len(s)
 		}
 	}
-	return emit(rec)
+	emit(rec)
 }
 
 // restore puts a record into the keyspace, or adds it to what is there of its key.
@@ -166,10 +161,10 @@ func (s *server) saveNow() error {
 	s.saver.tried.Store(began.Unix())
 	var b bytes.Buffer
 	b.WriteString(dumpMagic)
-	enc, n := gob.NewEncoder(&b), uint64(0)
-	changes, err := s.store.snapshot(func(rec record) error {
+	enc, n, err := gob.NewEncoder(&b), uint64(0), error(nil)
+	changes := s.store.snapshot(func(rec record) {
 		n++
-		return enc.Encode(rec)
+		err = cmp.Or(err, enc.Encode(rec))
 	})
 	b.Write(binary.LittleEndian.AppendUint64(nil, n))
 	b.Write(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b.Bytes(), crcTable)))

@@ -678,10 +678,7 @@ func (c *conn) ask(line string) string {
 
 // contents returns all that is in a store, in one order, and counts what is there.
 func contents(s *store) (list []record) {
-	s.snapshot(func(rec record) error {
-		list = append(list, rec)
-		return nil
-	})
+	s.snapshot(func(rec record) { list = append(list, rec) })
 	slices.SortStableFunc(list, func(a, b record) int {
 		return cmp.Or(cmp.Compare(a.DB, b.DB), strings.Compare(a.Key, b.Key))
 	})
