@@ -203,17 +203,11 @@ func writeFile(path string, b []byte) error {
 		os.Remove(f.Name())
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes a rename survive a loss of power. Not every system can; some call it an invalid argument.
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	err = cmp.Or(err, d.Sync(), d.Close()) // a file that is nil is an error, too
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
-		return nil
-	}
-	return err
+	// That the folder is synced, too, makes the rename survive a loss of power. Not every system can.
+	dir, err := os.Open(filepath.Dir(path))
+	err = cmp.Or(err, dir.Sync(), dir.Close()) // a file that is nil is an error, too
+	cannot := errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL)
+	return either(cannot, nil, err)
 }
 
 // --- loading -----------------------------------------------------------------
