@@ -319,10 +319,9 @@ func (s *server) saveIfDue() {
 	}
 	points, _ := parseSavePoints(s.config.get("save"))
 	for _, p := range points {
-		if changes >= max(p.changes, 1) && now-s.saver.last.Load() > p.seconds {
-			if s.saveInBackground() == nil {
-				slog.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.changes, p.seconds))
-			}
+		due := changes >= max(p.changes, 1) && now-s.saver.last.Load() > p.seconds
+		if due && s.saveInBackground() == nil {
+			slog.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.changes, p.seconds))
 			return
 		}
 	}
