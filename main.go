@@ -372,10 +372,9 @@ func (s *server) finish(save bool) {
 	ctx, finished := context.WithTimeout(context.Background(), time.Second)
 	go func() { s.running.Wait(); finished() }()
 	<-ctx.Done()
-	if late := s.store.changes.Load(); save && late > 0 { // made while we took leave
-		if err := s.save(true); err != nil {
-			slog.Error("The last changes are lost", "changes", late, "err", err)
-		}
+	late := s.store.changes.Load() // made while we took leave
+	if save && late > 0 && s.save(true) != nil {
+		slog.Error("The last changes are lost", "changes", late)
 	}
 	slog.Info("Bye")
 	close(s.done)
