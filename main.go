@@ -446,11 +446,8 @@ func (c *conn) serve() {
 			if broken := protocolError(""); errors.As(err, &broken) {
 				slog.Log(context.Background(), logLevels["verbose"], broken.Error(), "client", c.RemoteAddr())
 				c.out.err("ERR " + broken.Error())
-				c.linger()
-			} else {
-				c.farewell() // it may have stopped sending, even in mid-command, and still read
 			}
-			return
+			break
 		}
 		c.lookAhead(batch)
 		c.clock = time.Time{}
@@ -463,7 +460,7 @@ func (c *conn) serve() {
 			}
 		}
 	}
-	c.linger()
+	c.farewell()
 }
 
 // lookAhead looks at the strings of a pipeline, so that its commands find them in the processor's cache:
@@ -503,17 +500,14 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// farewell ends what the client takes part in, and waits until all that is owed is sent, but not for ever.
+// farewell ends what the client takes part in, and waits until all that is owed is sent, but not for ever: it
+// may have stopped sending, even in mid-command, and still read. Then it waits a little for the client to go:
+// closing with input unread would cut off what was sent.
 func (c *conn) farewell() {
 	c.leave()
 	c.flush()
 	c.SetWriteDeadline(time.Now().Add(drainTime))
 	c.outbox.sending.Wait()
-}
-
-// linger then waits for the client to go: closing with input unread would cut off what was sent.
-func (c *conn) linger() {
-	c.farewell()
 	if tcp, ok := c.Conn.(*net.TCPConn); ok && !c.server.stopping.Load() {
 		tcp.CloseWrite()
 		c.SetReadDeadline(time.Now().Add(time.Second))
