@@ -980,14 +980,12 @@ func (s *server) broadcast() {
 
 // tell sends an invalidation, of all when keys is nil, to the client or whom it names, behind its own reply.
 func (c *conn) tell(keys any) {
-	to := c
-	if id := c.tracking.redirect; id != 0 {
-		if to = c.server.clients[id]; to == nil {
-			if c.tracking.broken = true; c.speaking == 3 {
-				c.post(c.message("tracking-redir-broken", id))
-			}
-			return
+	to := c.server.clients[cmp.Or(c.tracking.redirect, c.id)]
+	if to == nil {
+		if c.tracking.broken = true; c.speaking == 3 {
+			c.post(c.message("tracking-redir-broken", c.tracking.redirect))
 		}
+		return
 	}
 	parts := []any{"message", "__redis__:invalidate", keys}
 	parts = either(to.speaking == 3, []any{"invalidate", keys}, parts)
