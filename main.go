@@ -171,15 +171,6 @@ type config struct {
 	slow   atomic.Int64           // slowlog-log-slower-than, in µs
 }
 
-func newConfig() *config {
-	c := &config{}
-	for _, s := range settings {
-		v, _ := s.check(s.value)
-		c.set(s.name, v)
-	}
-	return c
-}
-
 // get returns the value of a setting, and int the number that it is.
 func (c *config) get(name string) string {
 	v, _ := c.values.Load(name)
@@ -249,8 +240,12 @@ type server struct {
 }
 
 func newServer() *server {
-	s := &server{store: newStore(), config: newConfig(), started: time.Now(), done: make(chan struct{}),
+	s := &server{store: newStore(), config: &config{}, started: time.Now(), done: make(chan struct{}),
 		clients: make(map[int64]*conn)}
+	for _, setting := range settings {
+		v, _ := setting.check(setting.value)
+		s.config.set(setting.name, v)
+	}
 	for kind := range s.topics {
 		s.topics[kind] = make(registry[*conn])
 	}
