@@ -100,9 +100,8 @@ var settings = []setting{
 	{"requirepass", "", "password that clients must give", anyText, ""},
 	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), ""},
 	{"timeout", "0", "seconds that a client may be idle; 0 is for ever", number(0, 1<<31-1), ""},
-	{"loglevel", "notice", "debug, verbose, notice or warning",
-		oneOf("debug", "verbose", "notice", "warning"), ""},
-	{"enable-debug-command", "no", "who may DEBUG: no, local, yes", oneOf("no", "yes", "local"), "immutable"},
+	{"loglevel", "notice", "debug, verbose, notice or warning", oneOf("debug verbose notice warning"), ""},
+	{"enable-debug-command", "no", "who may DEBUG: no, local, yes", oneOf("no yes local"), "immutable"},
 	{"databases", strconv.Itoa(databases), "", number(databases, databases), "immutable"},
 	{"appendonly", "no", "", oneOf("no"), "immutable"},
 	{"maxmemory", "0", "", number(0, 0), "immutable"},
@@ -110,7 +109,7 @@ var settings = []setting{
 	{"notify-keyspace-events", "", "", eventClasses, ""},
 	{"slowlog-log-slower-than", "10000", "", number(-1, math.MaxInt64), ""},
 	{"slowlog-max-len", "128", "", number(0, math.MaxInt32), ""},
-	{"stop-writes-on-bgsave-error", "yes", "", oneOf("yes", "no"), ""},
+	{"stop-writes-on-bgsave-error", "yes", "", oneOf("yes no"), ""},
 	{"tracking-table-max-keys", "1000000", "", number(0, math.MaxInt32), ""},
 }
 
@@ -125,12 +124,12 @@ func number(low, high int64) check {
 	}
 }
 
-func oneOf(words ...string) check {
-	complaint := either(slices.Equal(words, []string{"yes", "no"}), "argument must be 'yes' or 'no'",
-		"argument(s) must be one of the following: "+strings.Join(words, ", "))
+func oneOf(words string) check {
+	complaint := either(words == "yes no", "argument must be 'yes' or 'no'",
+		"argument(s) must be one of the following: "+strings.ReplaceAll(words, " ", ", "))
 	return func(v string) (string, string) {
 		v = strings.ToLower(v)
-		return v, either(slices.Contains(words, v), "", complaint)
+		return v, either(slices.Contains(strings.Fields(words), v), "", complaint)
 	}
 }
 
