@@ -302,11 +302,8 @@ func (s *chunked[E]) cut(k, at, count int) {
 		k--
 	}
 	s.chunks = slices.Delete(s.chunks, first, max(first, k))
-	if first == 0 || first == len(s.chunks) {
-		return
-	}
-	if before := s.chunks[first-1]; len(before)+len(s.chunks[first]) < chunkSize/2 {
-		s.chunks[first-1] = append(before, s.chunks[first]...)
+	if first > 0 && first < len(s.chunks) && len(s.chunks[first-1])+len(s.chunks[first]) < chunkSize/2 {
+		s.chunks[first-1] = append(s.chunks[first-1], s.chunks[first]...)
 		s.chunks = slices.Delete(s.chunks, first, first+1)
 	}
 }
