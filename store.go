@@ -971,11 +971,10 @@ func matchOne(pattern string, c byte) (size int, ok bool) {
 	found, not := false, strings.HasPrefix(pattern, "[^")
 	p := 1 + oneIf(not)
 	for ; p < len(pattern) && pattern[p] != ']'; p++ {
+		escaped := pattern[p] == '\\' && p+1 < len(pattern)
+		p += oneIf(escaped)
 		low, high := pattern[p], pattern[p]
-		if low == '\\' && p+1 < len(pattern) {
-			p++
-			low, high = pattern[p], pattern[p]
-		} else if p+2 < len(pattern) && pattern[p+1] == '-' {
+		if !escaped && p+2 < len(pattern) && pattern[p+1] == '-' {
 			p += 2
 			high = pattern[p]
 		}
