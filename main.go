@@ -256,10 +256,9 @@ func newServer() *server {
 // start loads the dump, listens, and serves in the background.
 func (s *server) start() error {
 	loaded, err := s.load(s.store)
-	if err != nil {
-		return err
+	if err == nil {
+		s.listener, err = net.Listen("tcp", net.JoinHostPort(s.config.get("bind"), s.config.get("port")))
 	}
-	s.listener, err = net.Listen("tcp", net.JoinHostPort(s.config.get("bind"), s.config.get("port")))
 	if err != nil {
 		return err
 	}
