@@ -2673,7 +2673,7 @@ func cmdShutdown(w *writer, r *request) {
 	failIf(save && noSave || abort && (save || noSave || now || force), errSyntax)
 	failIf(abort, "ERR No shutdown in progress.")
 	save = save || !noSave && r.server.config.get("save") != ""
-	failIf(r.server.shutdown(save) != nil, "ERR Errors trying to SHUTDOWN. Check logs.")
+	failIf(!r.server.shutdown(save), "ERR Errors trying to SHUTDOWN. Check logs.")
 	r.closing = true
 }
 

@@ -339,19 +339,17 @@ func (s *server) dropIdle(limit int64) {
 }
 
 // shutdown saves if asked to, and begins the end. When it cannot save the server goes on serving.
-func (s *server) shutdown(save bool) error {
+func (s *server) shutdown(save bool) (begun bool) {
 	if !s.stopping.CompareAndSwap(false, true) {
-		return errors.New("already shutting down")
+		return false // somebody else began it
 	}
-	if save {
-		if err := s.save(true); err != nil {
-			s.stopping.Store(false)
-			slog.Error("Cannot save, and so goes on", "err", err)
-			return err
-		}
+	if save && s.save(true) != nil {
+		s.stopping.Store(false)
+		slog.Error("Cannot save, and so goes on")
+		return false
 	}
 	go s.finish(save)
-	return nil
+	return true
 }
 
 // finish lets clients finish, for a second at most, saves what they still changed, and closes done.
