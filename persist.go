@@ -216,11 +216,10 @@ func writeFile(path string, b []byte) error {
 func (s *server) load(into *store) (keys int, err error) {
 	path := s.dumpPath()
 	b, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
-	}
 	if err == nil {
 		err = decode(b, into)
+	} else if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
 	}
 	if err != nil {
 		return 0, fmt.Errorf("cannot load %s: %w. It was left as it is; move it to start anew", path, err)
