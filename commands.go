@@ -325,7 +325,7 @@ type command struct {
 	keys  keys                // where its keys stand
 	subs  map[string]*command // by the second word, for those that have subcommands
 
-	calls, usec  atomic.Int64
+	calls, nanos atomic.Int64 // and how long they took, in ns
 	fails, turns atomic.Int64 // calls that ended in an error, and that were turned away before they ran
 }
 
@@ -550,20 +550,21 @@ func (r *request) call(w *writer) {
 		// Reading the clock is slow: in a pipeline the end of a command serves as the beginning of the next.
 		took := time.Since(began) // half as slow
 		r.clock = began.Add(took)
-		r.account(began, took.Microseconds())
+		r.account(began, took)
 	}()
 	r.cmd.run(w, r)
 }
 
 // account tells of a command that ran whoever wants to know: statistics, the slow log, MONITOR and TRACKING.
-func (r *request) account(began time.Time, took int64) {
+func (r *request) account(began time.Time, took time.Duration) {
 	r.cmd.calls.Add(1)
-	r.cmd.usec.Add(took)
+	r.cmd.nanos.Add(int64(took))
 	if r.ready == "" {
 		r.spy(r.store.clock.at(began))
 	}
-	if bar := r.server.config.slow.Load(); bar >= 0 && took >= bar && r.cmd.flags&(skipSlowlog|noAuth) == 0 {
-		r.setShared(func() { r.logSlow(took) })
+	bar, micros := r.server.config.slow.Load(), took.Microseconds()
+	if bar >= 0 && micros >= bar && r.cmd.flags&(skipSlowlog|noAuth) == 0 {
+		r.setShared(func() { r.logSlow(micros) })
 	}
 	if r.tracking.on && r.cmd.flags&readonly != 0 {
 		r.track()
@@ -2714,7 +2715,7 @@ func cmdConfigResetStat(r *request) {
 	s := r.server
 	counters := []*atomic.Int64{&s.hits, &s.misses, &s.accepted, &s.refused, &s.store.expired}
 	for _, c := range allCommands() {
-		counters = append(counters, &c.calls, &c.usec, &c.fails, &c.turns)
+		counters = append(counters, &c.calls, &c.nanos, &c.fails, &c.turns)
 	}
 	for _, n := range counters {
 		n.Store(0)
@@ -2823,7 +2824,7 @@ func (r *request) info() fields {
 		}
 	}
 	for _, c := range allCommands() {
-		n, usec, turns, fails := c.calls.Load(), c.usec.Load(), c.turns.Load(), c.fails.Load()
+		n, usec, turns, fails := c.calls.Load(), c.nanos.Load()/1000, c.turns.Load(), c.fails.Load()
 		if calls += n; n+turns > 0 {
 			stats = append(stats, "cmdstat_"+c.name, fmt.Sprintf(
 				"calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
@@ -2837,7 +2838,7 @@ func (r *request) info() fields {
 		reads += len(c.topics[tracked])
 	}
 	m := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"},
-		{Name: "/memory/classes/heap/released:bytes"}, {Name: "/cpu/classes/user:cpu-seconds"}}
+		{Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(m)
 	mem, total, released := m[0].Value.Uint64(), m[1].Value.Uint64(), m[2].Value.Uint64()
 	return fields{
@@ -2862,7 +2863,6 @@ func (r *request) info() fields {
 			"tracking_total_keys", len(s.topics[tracked]), "tracking_total_items", reads,
 			"tracking_total_prefixes", len(s.topics[prefixes])},
 		"Replication", fields{"role", "master", "connected_slaves", 0, "master_repl_offset", 0},
-		"CPU", fields{"used_cpu_user", m[3].Value.Float64()},
 		"Cluster", fields{"cluster_enabled", 0},
 		"Keyspace", keyspace,
 		"Commandstats", stats,

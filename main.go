@@ -55,12 +55,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, "redis-lite:", err)
 		os.Exit(1)
 	}
-	ctx, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		release() // so that a second signal ends us at once
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
 		slog.Info("Received a signal, shutting down. Once more to exit at once.")
-		s.shutdown(s.config.get("save") != "")
-	})
+		go s.shutdown(s.config.get("save") != "")
+		<-signals
+		os.Exit(1)
+	}()
 	<-s.done
 }
 
@@ -91,7 +94,7 @@ type setting struct {
 type check func(v string) (kept, complaint string)
 
 var settings = []setting{
-	{"bind", "127.0.0.1", "address to listen on; an empty one is every address", anyText, "immutable"},
+	{"bind", "127.0.0.1", "address to listen on; * is every address", anyText, "immutable"},
 	{"port", "6379", "TCP port; 0 takes any that is free", number(0, 65535), "immutable"},
 	{"dir", ".", "folder of the dump", folder, "protected"},
 	{"dbfilename", "dump.gob", "file name of the dump", fileName, "protected"},
@@ -257,7 +260,8 @@ func newServer() *server {
 func (s *server) start() error {
 	loaded, err := s.load(s.store)
 	if err == nil {
-		s.listener, err = net.Listen("tcp", net.JoinHostPort(s.config.get("bind"), s.config.get("port")))
+		host := strings.Trim(s.config.get("bind"), "*")
+		s.listener, err = net.Listen("tcp", net.JoinHostPort(host, s.config.get("port")))
 	}
 	if err != nil {
 		return err
@@ -568,8 +572,8 @@ func (c *conn) mayRun(cmd *command) replyError {
 	case c.speaking == 2 && c.subscriptions() > 0 && cmd.flags&besides == 0:
 		return errorf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "+
 			"are allowed in this context", cmd.name)
-	case cmd.flags&write != 0 && c.server.saver.failing.Load() && config.get("save") != "" &&
-		config.get("stop-writes-on-bgsave-error") == "yes":
+	case (cmd.flags&write != 0 || cmd.name == "ping") && c.server.saver.failing.Load() &&
+		config.get("save") != "" && config.get("stop-writes-on-bgsave-error") == "yes":
 		return errSaveFailed
 	case cmd.flags&debugging != 0:
 		local := c.RemoteAddr().(*net.TCPAddr).IP.IsLoopback()

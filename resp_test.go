@@ -987,6 +987,18 @@ func repeat(words ...string) (step func()) {
 	}
 }
 
+// One command may take less than a microsecond: INFO adds up what a thousand take.
+func TestTimeOfFastCommands(t *testing.T) {
+	took, ping := &commands["ping"].nanos, repeat("PING")
+	before := took.Load()
+	for range 1000 {
+		ping()
+	}
+	if n := took.Load() - before; n < 1000 {
+		t.Errorf("a thousand PINGs took %d ns", n)
+	}
+}
+
 func TestAllocations(t *testing.T) {
 	for _, test := range []struct {
 		words string

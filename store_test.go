@@ -1684,6 +1684,7 @@ func TestSaveFails(t *testing.T) {
 		{"SET Name Jack", "+OK|"},
 		{"BGSAVE", "+Background saving started|"},
 		{"SET Name Joe", "-" + string(errSaveFailed) + "|"},
+		{"PING", "-" + string(errSaveFailed) + "|"}, // so that who watches the server learns of it
 		{"SHUTDOWN", "-ERR Errors trying to SHUTDOWN. Check logs.|"},
 		{"GET Name", "$4|Jack|"},
 		{"CONFIG SET stop-writes-on-bgsave-error no", "+OK|"},
