@@ -269,7 +269,7 @@ var table = []group{
 		{"PUBSUB CHANNELS [pattern]", "Names channels with listeners.", pubsub | anytime, cmdPubsubChannels},
 		{"PUBSUB NUMPAT", "Counts the patterns that are listened to.", pubsub | anytime, cmdPubsubNumPat},
 		{"PUBSUB NUMSUB [channel [channel ...]]", "Counts the listeners.", pubsub | anytime, cmdPubsubNumSub},
-		{"PUNSUBSCRIBE|UNSUBSCRIBE [channel [channel ...]]", "Ends that.", listens, cmdUnsubscribe},
+		{"PUNSUBSCRIBE|UNSUBSCRIBE [channel [channel ...]]", "Ends that.", listens, cmdSubscribe},
 	}},
 	{"transactions", 0, []row{
 		{"DISCARD", "Forgets the queue.", bracket | unqueued | lockWrite, ok(cmdDiscard)},
@@ -2518,38 +2518,24 @@ func cmdPubsubNumPat(w *writer, r *request) {
 	r.setShared(func() { w.int(len(r.server.topics[patterns])) })
 }
 
-// topics returns the kind of topics that a command is about, which is in its name.
-func (c *command) topics() int { return oneIf(c.name[0] == 'p') }
-
+// cmdSubscribe is SUBSCRIBE, PSUBSCRIBE and their opposites, which without arguments mean all.
 func cmdSubscribe(w *writer, r *request) {
-	for _, topic := range r.rest() {
-		r.setShared(func() {
-			r.subscribe(r.cmd.topics(), topic)
-			r.confirm(w, topic)
-			r.handOver() // before anybody can publish
-		})
-	}
-}
-
-func (r *request) confirm(w *writer, topic any) {
-	w.push(3)
-	w.each(r.cmd.name, topic, r.subscriptions())
-}
-
-// cmdUnsubscribe is UNSUBSCRIBE and PUNSUBSCRIBE, which without arguments mean all.
-func cmdUnsubscribe(w *writer, r *request) {
-	kind, topics := r.cmd.topics(), r.rest()
+	kind, topics := either(r.cmd.name[0] == 'p', patterns, channels), r.rest()
+	change := either(strings.Contains(r.cmd.name, "un"), r.unsubscribe, r.subscribe)
 	if len(topics) == 0 {
 		topics = slices.Collect(maps.Keys(r.topics[kind]))
 	}
+	confirm := func(topic any) { w.push(3); w.each(r.cmd.name, topic, r.subscriptions()) }
 	if len(topics) == 0 {
-		r.confirm(w, nil)
+		confirm(nil)
 	}
-	for _, topic := range topics {
-		r.setShared(func() { r.unsubscribe(kind, topic) })
-		r.confirm(w, topic)
-	}
-	r.handOver()
+	r.setShared(func() {
+		for _, topic := range topics {
+			change(kind, topic)
+			confirm(topic)
+		}
+		r.handOver() // before anybody can publish
+	})
 }
 
 func cmdPubsubChannels(w *writer, r *request) {
