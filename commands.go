@@ -181,7 +181,7 @@ var table = []group{
 		{"MSET|MSETNX key value [key value ...]", "Sets several keys, or all if none exists.", grow, cmdMSet},
 		{"PSETEX|SETEX key time value", "Sets a key and its time to live.", grow, ok(cmdSetEx)},
 		{"SET key value [NX|XX] [GET] [" + lifetimes + "|KEEPTTL]", "Sets a key to a string.", grow, cmdSet},
-		{"SETNX key value", "Sets a key if it does not exist.", fastGrow, cmdSetNX},
+		{"SETNX key value", "Sets a key if it does not exist.", fastGrow, cmdMSet},
 		{"SETRANGE key offset value", "Overwrites a part of the string at a key.", grow, cmdSetRange},
 		{"STRLEN key", "Returns the length of the string at a key.", fastRead, cmdStrLen},
 	}},
@@ -1423,11 +1423,6 @@ func cmdSetEx(r *request) {
 	r.set(key, r.next(), &o)
 }
 
-func cmdSetNX(w *writer, r *request) {
-	_, set := r.set(r.next(), r.next(), &setOptions{nx: true})
-	w.bit(set)
-}
-
 func cmdGetSet(w *writer, r *request) {
 	old, _ := r.set(r.next(), r.next(), &setOptions{get: true})
 	w.maybe(old)
@@ -1449,8 +1444,9 @@ func cmdGetEx(w *writer, r *request) {
 	}
 }
 
+// cmdMSet is MSET and MSETNX, and SETNX, which is MSETNX of one pair.
 func cmdMSet(w *writer, r *request) {
-	list, onlyNew, free := r.pairs(), r.cmd.name == "msetnx", true
+	list, onlyNew, free := r.pairs(), strings.HasSuffix(r.cmd.name, "nx"), true
 	for i := 0; onlyNew && i < len(list); i += 2 {
 		free = free && r.find(list[i]) == nil
 	}
