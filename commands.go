@@ -179,7 +179,7 @@ var table = []group{
 		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Compares strings.", readonly, cmdLCS},
 		{"MGET key [key ...]", "Returns the strings at several keys.", fastRead, cmdMGet},
 		{"MSET|MSETNX key value [key value ...]", "Sets several keys, or all if none exists.", grow, cmdMSet},
-		{"PSETEX|SETEX key time value", "Sets a key and its time to live.", grow, ok(cmdSetEx)},
+		{"PSETEX|SETEX key time value", "Sets a key and its time to live.", grow, cmdSetEx},
 		{"SET key value [NX|XX] [GET] [" + lifetimes + "|KEEPTTL]", "Sets a key to a string.", grow, cmdSet},
 		{"SETNX key value", "Sets a key if it does not exist.", fastGrow, cmdMSet},
 		{"SETRANGE key offset value", "Overwrites a part of the string at a key.", grow, cmdSetRange},
@@ -1387,26 +1387,24 @@ func cmdSet(w *writer, r *request) {
 	var o setOptions
 	r.options(append(o.lifetimes(r, "keepttl"), "NX", &o.nx, "XX", &o.xx, "GET", &o.get)...)
 	failIf(o.nx && o.xx, errSyntax)
-	switch old, set := r.set(key, text, &o); {
-	case o.get:
-		w.maybe(old)
-	case set:
-		w.ok()
-	default:
-		w.null()
-	}
+	r.set(w, key, text, &o)
 }
 
-// set sets a key as the options say. It returns the old string, if they want it, and whether it set the key.
-func (r *request) set(key, text string, o *setOptions) (old *string, set bool) {
+// set sets a key as the options say. It replies with the old string, if they want it, else OK or null.
+func (r *request) set(w *writer, key, text string, o *setOptions) {
 	at := o.deadline(r)
 	it := r.find(key) // which drops what is dead, so that its deadline is not kept
-	if o.get && it != nil {
-		s := r.stringItem(key).string()
-		old = &s
+	barred := o.nx && it != nil || o.xx && it == nil
+	switch {
+	case o.get:
+		w.maybe(r.stringItem(key).stringOrNil())
+	case barred:
+		w.null()
+	default:
+		w.ok()
 	}
-	if o.nx && it != nil || o.xx && it == nil {
-		return old, false
+	if barred {
+		return
 	}
 	if o.word == "keepttl" && it != nil {
 		at = it.deadline
@@ -1415,17 +1413,13 @@ func (r *request) set(key, text string, o *setOptions) (old *string, set bool) {
 	if at != 0 && o.word != "keepttl" {
 		r.notify(r.db, key, "expire")
 	}
-	return old, true
 }
 
-func cmdSetEx(r *request) {
+func cmdGetSet(w *writer, r *request) { r.set(w, r.next(), r.next(), &setOptions{get: true}) }
+
+func cmdSetEx(w *writer, r *request) {
 	key, o := r.next(), setOptions{word: r.cmd.name, n: r.next()}
-	r.set(key, r.next(), &o)
-}
-
-func cmdGetSet(w *writer, r *request) {
-	old, _ := r.set(r.next(), r.next(), &setOptions{get: true})
-	w.maybe(old)
+	r.set(w, key, r.next(), &o)
 }
 
 func cmdGetDel(w *writer, r *request) {
