@@ -809,10 +809,7 @@ func cmdPing(w *writer, r *request) {
 
 func cmdQuit(r *request) { r.closing = true }
 
-func cmdSelect(r *request) {
-	d := r.dbIndex(errNotInt)
-	r.setShared(func() { r.conn.db = d })
-}
+func cmdSelect(r *request) { r.setShared(func() { r.conn.db = r.dbIndex(errNotInt) }) }
 
 func cmdReset(w *writer, r *request) {
 	r.discard()
@@ -853,7 +850,7 @@ func cmdHello(w *writer, r *request) {
 		case strings.EqualFold(word, "AUTH") && r.left() >= 2:
 			r.authenticate(r.next(), r.next())
 		case strings.EqualFold(word, "SETNAME") && r.more():
-			r.setName(r.next())
+			cmdClientSetName(r)
 		default:
 			fail(errorf("ERR Syntax error in HELLO option '%s'", word))
 		}
@@ -867,32 +864,24 @@ func cmdHello(w *writer, r *request) {
 		"mode", "standalone", "role", "master", "modules", []any{}})
 }
 
-// label returns a name that a client gives, which must be fit to be printed in CLIENT LIST.
-func label(s, what string) string {
+// label reads a name that a client gives, which must be fit to be printed in CLIENT LIST.
+func (r *request) label(what string) string {
+	s := r.next()
 	bad := strings.ContainsFunc(s, func(c rune) bool { return c < '!' || c > '~' })
 	failIf(bad, "ERR %s cannot contain spaces, newlines or special characters.", what)
 	return s
 }
 
-func (r *request) setName(name string) {
-	label(name, "Client names")
-	r.setShared(func() { r.name = name })
-}
-
-func cmdClientSetName(r *request) { r.setName(r.next()) }
+func cmdClientSetName(r *request) { r.setShared(func() { r.name = r.label("Client names") }) }
 
 func cmdClientSetInfo(r *request) {
 	option := r.next()
 	i := slices.Index([]string{"lib-name", "lib-ver"}, strings.ToLower(option))
 	failIf(i < 0, "ERR Unrecognized option '%s'", option)
-	v := label(r.next(), strings.ToLower(option))
-	r.setShared(func() { r.lib[i] = v })
+	r.setShared(func() { r.lib[i] = r.label(strings.ToLower(option)) })
 }
 
-func cmdClientNoEvict(r *request) {
-	on := r.oneOf("OFF", "ON") == 1
-	r.setShared(func() { r.noEvict = on })
-}
+func cmdClientNoEvict(r *request) { r.setShared(func() { r.noEvict = r.oneOf("OFF", "ON") == 1 }) }
 
 func cmdClientReply(w *writer, r *request) {
 	skip := max(r.muted, 2) // this command and the next
