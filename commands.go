@@ -189,7 +189,7 @@ var table = []group{
 		{"BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout", "LMOVE, waits.", grow | waits, cmdLMove},
 		{"BLMPOP timeout" + ofKeys + " LEFT|RIGHT" + takes, "LMPOP, waits.", write | blocking, mpop[list]},
 		{"BLPOP|BRPOP key [key ...] timeout", "LPOP or RPOP, waits.", write | waits, bpop[list]},
-		{"BRPOPLPUSH source destination timeout", "RPOPLPUSH, waits.", grow | waits, cmdRPopLPush},
+		{"BRPOPLPUSH source destination timeout", "RPOPLPUSH, waits.", grow | waits, cmdLMove},
 		{"LINDEX key index", "Returns an element by its index.", readonly, cmdLIndex},
 		{"LINSERT key BEFORE|AFTER pivot element", "Inserts an element beside another.", grow, cmdLInsert},
 		{"LLEN key", "Returns the length of a list.", fastRead, length[list]},
@@ -202,7 +202,7 @@ var table = []group{
 		{"LREM key count element", "Removes elements equal to one from a list.", write, cmdLRem},
 		{"LSET key index element", "Replaces an element by its index.", grow, ok(cmdLSet)},
 		{"LTRIM key start stop", "Keeps only a range of a list.", write, ok(cmdLTrim)},
-		{"RPOPLPUSH source destination", "Moves the last element to the head of a list.", grow, cmdRPopLPush},
+		{"RPOPLPUSH source destination", "Moves the last element to the head of a list.", grow, cmdLMove},
 	}},
 	{"hash", 'h', []row{
 		{"HDEL key field [field ...]", "Removes fields from a hash.", fastWrite, remove[hash]},
@@ -1873,16 +1873,12 @@ func (r *request) block(w *writer, keys []string, timeout time.Duration, none fu
 	}
 }
 
+// cmdLMove is LMOVE and RPOPLPUSH, whose name says the sides, and those that wait until a timeout.
 func cmdLMove(w *writer, r *request) {
-	from, to := r.next(), r.next()
-	r.move(w, from, to, r.side(), r.side())
-}
-
-func cmdRPopLPush(w *writer, r *request) { r.move(w, r.next(), r.next(), back, front) }
-
-// move takes an element from one list and adds it to another; before a timeout it waits for one.
-func (r *request) move(w *writer, from, to string, take, put end) {
-	timeout := time.Duration(0)
+	from, to, take, put, timeout := r.next(), r.next(), back, front, time.Duration(0)
+	if strings.HasSuffix(r.cmd.name, "move") {
+		take, put = r.side(), r.side()
+	}
 	if r.more() {
 		timeout = toTimeout(r.next())
 	}
