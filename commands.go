@@ -1242,13 +1242,10 @@ func cmdSort(w *writer, r *request) {
 	var desc, alpha, asTheyAre bool
 	var gets []string
 	var dest *string
-	known := []any{"ASC", func() { desc = false }, "DESC", &desc, "ALPHA", &alpha,
+	r.options("ASC", func() { desc = false }, "DESC", &desc, "ALPHA", &alpha,
 		"BY", func() { by = r.next(); asTheyAre = asTheyAre || !strings.Contains(by, "*") },
-		"GET", func() { gets = append(gets, r.next()) }, "LIMIT", func() { offset, count = r.int(), r.int() }}
-	if r.cmd.flags&write != 0 {
-		known = append(known, "STORE", func() { s := r.next(); dest = &s })
-	}
-	r.options(known...)
+		"GET", func() { gets = append(gets, r.next()) }, "LIMIT", func() { offset, count = r.int(), r.int() },
+		"STORE", func() { dest = r.destination(); failIf(dest == nil, errSyntax) })
 	all, isSet := r.sortables(key, asTheyAre && desc)
 	if asTheyAre && isSet && dest != nil { // whose order nobody can know
 		asTheyAre, alpha, by = false, true, ""
@@ -2232,16 +2229,15 @@ func cmdSetAlgebra(w *writer, r *request) {
 func cmdScoreAlgebra(w *writer, r *request) {
 	dest, op := r.destination(), r.cmd.operation()
 	operands, how, withScores := r.sortedOperands(), aggregate(sum), false
-	known := []any{"WITHSCORES", func() { failIf(dest != nil, errSyntax); withScores = true }}
-	if op != difference {
-		known = append(known, "WEIGHTS", func() {
-			failIf(r.left() < len(operands), errSyntax)
-			for i := range operands {
-				operands[i].weight = r.score("ERR weight value is not a float")
-			}
-		}, "AGGREGATE", func() { how = []aggregate{sum, lesser, greater}[r.oneOf("SUM", "MIN", "MAX")] })
-	}
-	r.options(known...)
+	r.options("WITHSCORES", func() { failIf(dest != nil, errSyntax); withScores = true }, "WEIGHTS", func() {
+		failIf(op == difference || r.left() < len(operands), errSyntax)
+		for i := range operands {
+			operands[i].weight = r.score("ERR weight value is not a float")
+		}
+	}, "AGGREGATE", func() {
+		failIf(op == difference, errSyntax)
+		how = []aggregate{sum, lesser, greater}[r.oneOf("SUM", "MIN", "MAX")]
+	})
 	z := &zset{}
 	for m, score := range op.combine(operands, how, 0).all() {
 		z.add(m, *score)
@@ -2425,15 +2421,12 @@ func cmdZRange(w *writer, r *request) {
 	dest, by := r.destination(), r.cmd.order()
 	reverse := strings.Contains(r.cmd.name, "rev")
 	key, first, last := r.next(), r.next(), r.next()
-	withScores, offset, count := false, int64(0), int64(-1)
-	known := []any{"LIMIT", func() { offset, count = r.int(), r.int() },
-		"WITHSCORES", func() { failIf(dest != nil, errSyntax); withScores = true }}
-	if strings.Contains(r.cmd.usage, "REV]") {
-		known = append(known, "REV", func() { failIf(reverse, errSyntax); reverse = true },
-			"BYSCORE", func() { failIf(by != byRank, errSyntax); by = byScore },
-			"BYLEX", func() { failIf(by != byRank, errSyntax); by = byLex })
-	}
-	r.options(known...)
+	withScores, offset, count, fixed := false, int64(0), int64(-1), !strings.Contains(r.cmd.usage, "REV]")
+	r.options("LIMIT", func() { offset, count = r.int(), r.int() },
+		"WITHSCORES", func() { failIf(dest != nil, errSyntax); withScores = true },
+		"REV", func() { failIf(fixed || reverse, errSyntax); reverse = true },
+		"BYSCORE", func() { failIf(fixed || by != byRank, errSyntax); by = byScore },
+		"BYLEX", func() { failIf(fixed || by != byRank, errSyntax); by = byLex })
 	failIf(count != -1 && by == byRank,
 		"ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
 	failIf(withScores && by == byLex, "ERR syntax error, WITHSCORES not supported in combination with BYLEX")
