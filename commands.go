@@ -2368,28 +2368,19 @@ func cmdZRank(w *writer, r *request) {
 	w.int(either(r.cmd.name == "zrevrank", z.len()-1-rank, rank))
 }
 
-// An order says by what a range of a sorted set is cut out.
-type order int
-
-const (
-	byRank order = iota
-	byScore
-	byLex
-)
-
-// order returns what a command cuts a range by, which is in its name.
-func (c *command) order() order {
-	return either(strings.Contains(c.name, "lex"), byLex,
-		either(strings.Contains(c.name, "score") || c.name == "zcount", byScore, byRank))
+// order returns what a command cuts a range by, which is in its name: rank, score or lex.
+func (c *command) order() string {
+	return either(strings.Contains(c.name, "lex"), "lex",
+		either(strings.Contains(c.name, "score") || c.name == "zcount", "score", "rank"))
 }
 
 // interval reads the two ends of a range, and returns what finds it: the ranks i up to and without j.
-func interval(by order, first, last string) func(z *zset) (i, j int) {
-	if by == byRank {
+func interval(by, first, last string) func(z *zset) (i, j int) {
+	if by == "rank" {
 		start, stop := toInt(first), toInt(last)
 		return func(z *zset) (int, int) { return span(start, stop, z.len()) }
 	}
-	read := either(by == byLex, lexBorder, scoreBorder)
+	read := either(by == "lex", lexBorder, scoreBorder)
 	low, high := read(first, false), read(last, true)
 	return func(z *zset) (int, int) {
 		i := z.order.rank(low)
@@ -2425,18 +2416,18 @@ func cmdZRange(w *writer, r *request) {
 	r.options("LIMIT", func() { offset, count = r.int(), r.int() },
 		"WITHSCORES", func() { failIf(dest != nil, errSyntax); withScores = true },
 		"REV", func() { failIf(fixed || reverse, errSyntax); reverse = true },
-		"BYSCORE", func() { failIf(fixed || by != byRank, errSyntax); by = byScore },
-		"BYLEX", func() { failIf(fixed || by != byRank, errSyntax); by = byLex })
-	failIf(count != -1 && by == byRank,
+		"BYSCORE", func() { failIf(fixed || by != "rank", errSyntax); by = "score" },
+		"BYLEX", func() { failIf(fixed || by != "rank", errSyntax); by = "lex" })
+	failIf(count != -1 && by == "rank",
 		"ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
-	failIf(withScores && by == byLex, "ERR syntax error, WITHSCORES not supported in combination with BYLEX")
-	if reverse && by != byRank {
+	failIf(withScores && by == "lex", "ERR syntax error, WITHSCORES not supported in combination with BYLEX")
+	if reverse && by != "rank" {
 		first, last = last, first
 	}
 	find := interval(by, first, last)
 	z := read[zset](r, key)
 	i, j := find(z)
-	if by == byRank {
+	if by == "rank" {
 		offset = 0 // whatever LIMIT said
 		if reverse {
 			i, j = z.len()-j, z.len()-i
