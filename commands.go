@@ -395,10 +395,8 @@ func (c *command) derive() {
 		case optional:
 		case term == "numkeys":
 			k.count = c.arity
-		case isKey && k.first == 0:
-			k.first, k.last, k.step = c.arity, c.arity, 1
 		case isKey:
-			k.last = c.arity
+			k.first, k.last, k.step = cmp.Or(k.first, c.arity), c.arity, 1
 		case k.last < 0: // it stands behind the last key
 			k.last--
 		}
@@ -2914,12 +2912,9 @@ func commandDocs(list []*command) (docs fields) {
 		doc, args := fields{"summary", c.summary, "group", c.group.name}, []any{}
 		for _, term := range c.terms {
 			inner, optional := strings.CutPrefix(term, "[")
-			kind := either(isKeyName(inner), "key", "string")
-			arg := fields{"name", strings.TrimSuffix(inner, "]"), "type", kind}
-			if optional {
-				arg = append(arg, "flags", names{"optional"})
-			}
-			args = append(args, arg)
+			arg := fields{"name", strings.TrimSuffix(inner, "]"),
+				"type", either(isKeyName(inner), "key", "string"), "flags", names{"optional"}}
+			args = append(args, arg[:either(optional, 6, 4)])
 		}
 		if len(args) > 0 {
 			doc = append(doc, "arguments", args)
