@@ -1096,9 +1096,7 @@ func (r *request) expireAt(key string, at int64) bool {
 	case at != 0 && at <= r.now:
 		return r.delete(key)
 	}
-	changed := *it
-	changed.deadline = at
-	r.put(r.db, key, changed)
+	r.put(r.db, key, item{text: it.text, object: it.object, deadline: at})
 	r.changed(key, either(at == 0, "persist", "expire"), 1)
 	return true
 }
