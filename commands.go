@@ -313,7 +313,7 @@ var table = []group{
 	}},
 }
 
-// A command is a row with what follows from it.
+// A command is a row with what follows from it. It prints as its name.
 type command struct {
 	row
 	group *group
@@ -328,6 +328,8 @@ type command struct {
 	calls, nanos atomic.Int64 // and how long they took, in ns
 	fails, turns atomic.Int64 // calls that ended in an error, and that were turned away before they ran
 }
+
+func (c *command) String() string { return c.name }
 
 // keys tells where keys stand: from first to last (from the end when negative) in steps, and,
 // unless count is 0, as many as the word at count says behind that.
@@ -457,7 +459,7 @@ func lookup(words []string) (c *command, refusal replyError) {
 		}
 	}
 	if n := len(words); n != c.arity && (c.arity >= 0 || n < -c.arity) {
-		return c, errorf(string(errArity), c.name)
+		return c, errorf(string(errArity), c)
 	}
 	return c, ""
 }
@@ -495,13 +497,6 @@ func fail(e replyError) { panic(e) }
 func failIf(wrong bool, e replyError, args ...any) {
 	if wrong {
 		fail(errorf(string(e), args...))
-	}
-}
-
-// failNamed throws an error in which the %s is the name of the command.
-func (r *request) failNamed(wrong bool, e replyError) {
-	if wrong { // the name of each command in an any would cost memory
-		fail(errorf(string(e), r.cmd.name))
 	}
 }
 
@@ -622,7 +617,7 @@ func (r *request) end() { failIf(r.more(), errSyntax) }
 
 // pairs returns all arguments left, which must be pairs.
 func (r *request) pairs() []string {
-	r.failNamed(r.left()%2 != 0, errArity)
+	failIf(r.left()%2 != 0, errArity, r.cmd)
 	return r.rest()
 }
 
@@ -794,7 +789,7 @@ func cmdClientGetName(w *writer, r *request)  { w.maybe(either(r.name == "", nil
 func cmdClientGetRedir(w *writer, r *request) { w.int64(r.tracking.target()) }
 
 func cmdPing(w *writer, r *request) {
-	r.failNamed(r.left() > 1, errArity)
+	failIf(r.left() > 1, errArity, r.cmd)
 	switch message := strings.Join(r.words[1:], ""); {
 	case r.speaking == 2 && r.subscriptions() > 0:
 		w.bulks([]string{"pong", message})
@@ -1067,7 +1062,7 @@ func unitOf(word string) int64 { return either[int64](word[0] == 'p', 1, 1000) }
 // deadline turns n into Unix ms: a time for words that end in at, like expireat or pxat, else from now on.
 func (r *request) deadline(n int64, word string) int64 {
 	unit, base := unitOf(word), either(strings.HasSuffix(word, "at"), 0, r.now)
-	r.failNamed(n > (math.MaxInt64-base)/unit || n < math.MinInt64/unit, errExpireTime)
+	failIf(n > (math.MaxInt64-base)/unit || n < math.MinInt64/unit, errExpireTime, r.cmd)
 	return max(1, base+n*unit) // 0 would be never
 }
 
@@ -1355,7 +1350,7 @@ func (o *setOptions) deadline(r *request) int64 {
 		return 0
 	}
 	n := toInt(o.n)
-	r.failNamed(n <= 0, errExpireTime)
+	failIf(n <= 0, errExpireTime, r.cmd)
 	return r.deadline(n, o.word)
 }
 
@@ -1746,7 +1741,7 @@ func cmdPush(w *writer, r *request) {
 
 func cmdPop(w *writer, r *request) {
 	key := r.next()
-	r.failNamed(r.left() > 1, errArity)
+	failIf(r.left() > 1, errArity, r.cmd)
 	count, counts := r.lastCount()
 	l := edit[list](r, key)
 	count = min(count, l.n)
@@ -2259,7 +2254,7 @@ func (w *writer) ranked(z *zset, i, j int, reverse, withScores bool) {
 
 func (r *request) sortedOperands() []operand {
 	n := r.int()
-	r.failNamed(n < 1, "ERR at least 1 input key is needed for '%s' command")
+	failIf(n < 1, "ERR at least 1 input key is needed for '%s' command", r.cmd)
 	failIf(n > int64(r.left()), errSyntax)
 	return r.operands(r.several(int(n)), true)
 }
