@@ -1229,7 +1229,7 @@ type sortable struct {
 }
 
 func cmdSort(w *writer, r *request) {
-	key, by, offset, count := r.next(), "", int64(0), int64(math.MaxInt64)
+	key, by, offset, count := r.next(), "#", int64(0), int64(math.MaxInt64)
 	var desc, alpha, asTheyAre bool
 	var gets []string
 	var dest *string
@@ -1239,14 +1239,11 @@ func cmdSort(w *writer, r *request) {
 		"STORE", func() { dest = r.destination(); failIf(dest == nil, errSyntax) })
 	all, isSet := r.sortables(key, asTheyAre && desc)
 	if asTheyAre && isSet && dest != nil { // whose order nobody can know
-		asTheyAre, alpha, by = false, true, ""
+		asTheyAre, alpha, by = false, true, "#"
 	}
-	for i := range all {
+	for i := 0; !asTheyAre && i < len(all); i++ {
 		s := &all[i]
-		if by != "" && !asTheyAre {
-			s.by = *cmp.Or(r.follow(by, s.element), new(string))
-		}
-		if !alpha && !asTheyAre && s.by != "" {
+		if s.by = *cmp.Or(r.follow(by, s.element), new(string)); !alpha && s.by != "" {
 			var ok bool
 			s.number, ok = parseDouble(strings.TrimLeft(s.by, space))
 			failIf(!ok, "ERR One or more scores can't be converted into double")
@@ -1285,7 +1282,7 @@ func (r *request) sortables(key string, reverse bool) (all []sortable, isSet boo
 	kind := it.typeName()
 	failIf(kind == "string" || kind == "hash", errWrongType)
 	for parts := range it.elements() {
-		all = append(all, sortable{element: parts[0], by: parts[0]})
+		all = append(all, sortable{element: parts[0]})
 	}
 	if reverse {
 		slices.Reverse(all)
