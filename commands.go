@@ -1561,18 +1561,15 @@ func cmdSetBit(w *writer, r *request) {
 	w.int64(old)
 }
 
-// bitRange reads a range in bytes or bits of a string, and returns its bits i up to and without j, and if its
-// end was given. Like Redis it reads nothing when there is no string.
-func (r *request) bitRange(it *item) (i, j int, ends bool) {
+// bitRange reads a range in bytes or bits of a string, and returns its bits i up to and without j. Like Redis
+// it reads nothing when there is no string.
+func (r *request) bitRange(it *item) (i, j int) {
 	if it == nil {
-		return 0, 0, false
+		return 0, 0
 	}
-	start, stop, unit := int64(0), int64(-1), 8
-	if r.more() {
-		start = r.int()
-	}
-	if ends = r.more(); ends {
-		stop = r.int()
+	ends, unit := []int64{0, -1}, 8
+	for k := 0; k < len(ends) && r.more(); k++ {
+		ends[k] = r.int()
 	}
 	if r.more() {
 		unit = 8 - 7*r.oneOf("BYTE", "BIT")
@@ -1580,16 +1577,16 @@ func (r *request) bitRange(it *item) (i, j int, ends bool) {
 	}
 	n := it.length() * 8 / unit
 	if r.cmd.name == "bitpos" { // for which an end before the first is the first
-		stop = max(stop, -int64(n))
+		ends[1] = max(ends[1], -int64(n))
 	}
-	i, j = textSpan(start, stop, n)
-	return i * unit, j * unit, ends
+	i, j = textSpan(ends[0], ends[1], n)
+	return i * unit, j * unit
 }
 
 func cmdBitCount(w *writer, r *request) {
 	it := r.stringItem(r.next())
 	failIf(it != nil && r.left() == 1, errSyntax)
-	i, j, _ := r.bitRange(it)
+	i, j := r.bitRange(it)
 	n := -bits.OnesCount64(it.bits(int64(i&^7), i&7)) - bits.OnesCount64(it.bits(int64(j), -j&7))
 	for _, c := range []byte(it.slice(i/8, (j+7)/8)) {
 		n += bits.OnesCount8(c)
@@ -1601,8 +1598,8 @@ func cmdBitPos(w *writer, r *request) {
 	key := r.next()
 	bit := r.int()
 	failIf(bit&^1 != 0, "ERR The bit argument must be 1 or 0.")
-	it := r.stringItem(key)
-	i, j, ends := r.bitRange(it)
+	it, ends := r.stringItem(key), r.left() > 1
+	i, j := r.bitRange(it)
 	s, dull := it.string(), byte(bit)-1 // a byte without such a bit
 	for ; i < j && bitsAt(s, int64(i), 1) != uint64(bit); i++ {
 		if i%8 == 0 && j-i >= 8 && s[i/8] == dull {
