@@ -104,6 +104,7 @@ const (
 	ofKeys    = " numkeys key [key ...]"
 	withScore = " [WITHSCORES]"
 	ofType    = "[TYPE NORMAL|MASTER|REPLICA|PUBSUB]"
+	trimming  = "MAXLEN|MINID [=|~] threshold [LIMIT count]"
 	sorting   = "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC|DESC] [ALPHA]"
 )
 
@@ -263,6 +264,17 @@ var table = []group{
 		{"ZSCAN key cursor" + matching, "Goes through the members.", readonly, scan(scoresOf)},
 		{"ZSCORE key member", "Returns the score of a member.", fastRead, look(scoresAt, putScore)},
 	}},
+	{"stream", 't', []row{
+		{"XADD key [NOMKSTREAM] [" + trimming + "] *|id field value [field value ...]", "Adds an entry.",
+			fastGrow, cmdXAdd},
+		{"XDEL key id [id ...]", "Removes entries.", fastWrite, cmdXDel},
+		{"XLEN key", "Counts the entries.", fastRead, length[stream]},
+		{"XRANGE key start end" + takes, "Returns a range of entries.", readonly, cmdXRange},
+		{"XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+			"Returns entries behind ids, or waits.", readonly | blocking | movable | lockWrite, cmdXRead},
+		{"XREVRANGE key end start" + takes, "Returns a range of entries, downwards.", readonly, cmdXRange},
+		{"XTRIM key " + trimming, "Removes the oldest entries.", write, cmdXTrim},
+	}},
 	{"pubsub", 0, []row{
 		{"PSUBSCRIBE|SUBSCRIBE channel [channel ...]", "Subscribes.", listens, cmdSubscribe},
 		{"PUBLISH channel message", "Sends a message to listeners.", pubsub | anytime | fast, cmdPublish},
@@ -335,7 +347,7 @@ func (c *command) String() string { return c.name }
 // unless count is 0, as many as the word at count says behind that.
 type keys struct {
 	first, last, step, count int
-	behind                   string // a word: one more key stands behind it
+	behind                   string // a word: STORE, one more key, or STREAMS, the keys and as many ids
 }
 
 // commands finds a command by its name in lower or upper case; handlers cannot use the table: it uses them.
@@ -389,10 +401,10 @@ func (c *command) derive() {
 		first, rest, _ := strings.Cut(inner, " ")
 		isKey := isKeyName(first)
 		switch {
-		case k.count > 0:
+		case k.count > 0 || k.behind != "":
 		case optional && isKey && strings.HasSuffix(rest, "...]"):
 			k.last, k.step = -1, 1+strings.Count(rest, " ")
-		case first == "STORE":
+		case first == "STORE" || first == "STREAMS":
 			k.behind = first
 		case optional:
 		case term == "numkeys":
@@ -426,10 +438,14 @@ func (k keys) appendTo(list, words []string) []string {
 			list = append(list, rest[:n]...)
 		}
 	}
-	for i := len(words) - 2; i > 0 && k.behind != ""; i-- { // if it is said twice, the last holds
-		if strings.EqualFold(words[i], k.behind) {
-			return append(list, words[i+1])
+	at := 0
+	for i, word := range either(k.behind != "", words, nil) {
+		if strings.EqualFold(word, k.behind) && (at == 0 || k.behind == "STORE") {
+			at = i + 1 // if STORE is said twice, the last holds
 		}
+	}
+	if rest := words[at:]; at > 0 && len(rest) > 0 {
+		list = append(list, rest[:either(k.behind == "STORE", 1, len(rest)/2)]...)
 	}
 	return list
 }
@@ -753,10 +769,11 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 	}
 	gone := false
 	for _, e := range r.edits {
-		_, isString := e.object.(*buffer) // which may be empty
+		_, isString := e.object.(*buffer)
+		_, isStream := e.object.(*stream) // both may be empty
 		switch {
 		case e.key != key:
-		case e.object.len() == 0 && !isString:
+		case e.object.len() == 0 && !isString && !isStream:
 			d.remove(key)
 			gone = true
 		case d.find(key, r.now) == nil:
@@ -1280,7 +1297,7 @@ func cmdSort(w *writer, r *request) {
 func (r *request) sortables(key string, reverse bool) (all []sortable, isSet bool) {
 	it := cmp.Or(r.find(key), &item{object: &list{}}) // where nothing is it sorts an empty list
 	kind := it.typeName()
-	failIf(kind == "string" || kind == "hash", errWrongType)
+	failIf(kind == "string" || kind == "hash" || kind == "stream", errWrongType)
 	for parts := range it.elements() {
 		all = append(all, sortable{element: parts[0]})
 	}
@@ -2453,6 +2470,207 @@ func cmdZPop(w *writer, r *request) {
 	count = min(count, z.len())
 	w.rows(either(counts, count, 2*count), counts)
 	r.take(w, key, z, r.cmd.end(), count, func() { w.row(counts) })
+}
+
+// --- stream ------------------------------------------------------------------
+
+// toStreamID reads ms-seq, or ms alone, to which it adds seq.
+func toStreamID(s, seq string) string {
+	ms, rest, both := strings.Cut(s, "-")
+	a, err := strconv.ParseUint(ms, 10, 64)
+	b, err2 := strconv.ParseUint(either(both, rest, seq), 10, 64)
+	failIf(cmp.Or(err, err2) != nil, "ERR Invalid stream ID specified as stream command argument")
+	return streamID(a, b)
+}
+
+func formatStreamID(id string) string {
+	ms, seq := streamNumbers(id)
+	return strconv.FormatUint(ms, 10) + "-" + strconv.FormatUint(seq, 10)
+}
+
+// trimming reads how XADD and XTRIM cut off the beginning of a stream, up to the id in XADD. It returns what
+// does so and tells how many entries went, and whether XADD is not to make a stream.
+func (r *request) trimming() (trim func(s *stream) int, noCreate bool) {
+	by, size, from, limit, nodes, more := "", int64(0), "", int64(-1), false, true
+	for more && r.more() {
+		switch word := r.option(); word {
+		case "MAXLEN", "MINID":
+			failIf(by != "", "ERR syntax error, MAXLEN and MINID options at the same time are not compatible")
+			threshold := r.next()
+			if nodes = threshold == "~"; (nodes || threshold == "=") && r.more() {
+				threshold = r.next()
+			}
+			if by = word; by == "MINID" {
+				from = toStreamID(threshold, "0")
+			} else {
+				size = toInt(threshold)
+				failIf(size < 0, "ERR The MAXLEN argument must be >= 0.")
+			}
+		case "LIMIT":
+			limit = r.int()
+			failIf(limit < 0, "ERR The LIMIT argument must be >= 0.")
+		case "NOMKSTREAM":
+			noCreate = true
+		default:
+			r.pos, more = r.pos-1, false
+		}
+	}
+	failIf(r.cmd.name == "xtrim" && (noCreate || r.more()), errSyntax)
+	const refusal = "ERR syntax error, LIMIT cannot be used without "
+	failIf(limit > 0 && by == "", refusal+"specifying a trimming strategy")
+	failIf(limit >= 0 && !nodes, refusal+"the special ~ option")
+	return func(s *stream) (n int) {
+		if by == "MAXLEN" {
+			n = max(0, s.n-int(min(size, math.MaxInt32)))
+		} else if by == "MINID" {
+			n = s.rank(atID(from, false))
+		}
+		if node := r.server.config.int("stream-node-max-entries"); nodes && node > 0 {
+			most := either(limit < 0, 100*node, either(limit == 0, math.MaxInt64, limit))
+			n = int(min(int64(n), most))
+			n = max(0, n-(s.added-s.n+n)%int(node)) // Redis lets go of whole nodes
+		}
+		s.cut(0, 0, n)
+		return n
+	}, noCreate
+}
+
+func cmdXAdd(w *writer, r *request) {
+	key := r.next()
+	trim, noCreate := r.trimming()
+	text := r.next()
+	ms, counts := strings.CutSuffix(text, "-*")
+	id := streamID(uint64(r.now), 0)
+	if text != "*" {
+		id = toStreamID(either(counts, ms+"-0", text), "0")
+		failIf(!counts && id == firstStreamID, "ERR The ID specified in XADD must be greater than 0-0")
+	}
+	failIf(!r.more(), errArity, r.cmd)
+	entry := append([]string{id}, r.pairs()...)
+	if noCreate && r.find(key) == nil {
+		w.null()
+		return
+	}
+	s := edit[stream](r, key)
+	last := cmp.Or(s.last, firstStreamID)
+	failIf(last == lastStreamID,
+		"ERR The stream has exhausted the last possible ID, unable to add more items")
+	a, b := streamNumbers(last)
+	if text == "*" && id <= last || counts && id[:8] == last[:8] && b < math.MaxUint64 {
+		entry[0] = streamID(a+uint64(oneIf(b == math.MaxUint64)), b+1)
+	}
+	failIf(entry[0] <= last,
+		"ERR The ID specified in XADD is equal or smaller than the target stream top item")
+	s.add(entry)
+	r.changed(key, "xadd", 1)
+	if trim(s) > 0 {
+		r.notify(r.db, key, "xtrim")
+	}
+	w.bulk(formatStreamID(entry[0]))
+}
+
+func cmdXTrim(w *writer, r *request) {
+	key := r.next()
+	trim, _ := r.trimming()
+	n := trim(edit[stream](r, key))
+	r.changed(key, "xtrim", n)
+	w.int(n)
+}
+
+func cmdXDel(w *writer, r *request) {
+	key, n := r.next(), 0
+	var ids []string
+	for _, arg := range r.rest() {
+		ids = append(ids, toStreamID(arg, "0"))
+	}
+	s := edit[stream](r, key)
+	for _, id := range ids {
+		i, j := s.rank(atID(id, false)), s.rank(atID(id, true))
+		k, at := s.place(i)
+		s.cut(k, at, j-i)
+		n += j - i
+	}
+	r.changed(key, "xdel", n)
+	w.int(n)
+}
+
+// idBorder reads an end of a range: an id, exclusive behind (, or - or +.
+func idBorder(s string, upper bool) border[streamEntry] {
+	const most = "18446744073709551615"
+	text, exclusive := strings.CutPrefix(s, "(")
+	text = cmp.Or(map[string]string{"-": "0", "+": most}[s], text)
+	id := toStreamID(text, either(upper, most, "0"))
+	failIf(exclusive && !upper && id == lastStreamID, "ERR invalid start ID for the interval")
+	failIf(exclusive && upper && id == firstStreamID, "ERR invalid end ID for the interval")
+	return atID(id, exclusive != upper)
+}
+
+func cmdXRange(w *writer, r *request) {
+	key, first, last, count := r.next(), r.next(), r.next(), int64(math.MaxInt64)
+	reverse := r.cmd.name == "xrevrange"
+	if reverse {
+		first, last = last, first
+	}
+	low, high := idBorder(first, false), idBorder(last, true)
+	r.options("COUNT", &count)
+	s := read[stream](r, key)
+	if i := s.rank(low); count <= 0 && s.last != "" { // it is there
+		w.nullArray()
+	} else {
+		w.entries(s, i, max(i, s.rank(high)), count, reverse)
+	}
+}
+
+// entries writes at most count of the entries from place i up to and without j.
+func (w *writer) entries(s *stream, i, j int, count int64, reverse bool) {
+	n := int(min(count, int64(j-i)))
+	i = either(reverse, j-n, i)
+	w.array(n)
+	for _, e := range s.span(i, i+n, reverse) {
+		w.array(2)
+		w.bulk(formatStreamID(e[0]))
+		w.bulks(e[1:])
+	}
+}
+
+func cmdXRead(w *writer, r *request) {
+	count, timeout, keys, ids := int64(0), time.Duration(-1), []string(nil), []string(nil)
+	r.options("COUNT", &count, "BLOCK", func() { timeout = toMillis(r.next()) }, "STREAMS", func() {
+		failIf(r.left()%2 != 0, "ERR Unbalanced XREAD list of streams: "+
+			"for each stream key an ID or '$' must be specified.")
+		keys, ids = r.several(r.left()/2), r.rest()
+	})
+	failIf(keys == nil, errSyntax)
+	if count <= 0 { // who waited is not flooded
+		count = either[int64](r.ready == "", math.MaxInt64, 1000)
+	}
+	found, n := writer{resp3: w.resp3}, 0
+	for i, key := range keys {
+		if r.ready != "" && (key != r.ready || r.find(key).typeName() != "stream") {
+			continue
+		}
+		s := read[stream](r, key)
+		if ids[i] == "$" {
+			ids[i] = formatStreamID(cmp.Or(s.last, firstStreamID)) // also when it is run again
+		}
+		failIf(ids[i] == ">", "ERR The > ID can be specified only when calling XREADGROUP using the GROUP "+
+			"<group> <consumer> option.")
+		if at := s.rank(atID(toStreamID(ids[i], "0"), true)); at < s.n {
+			n++
+			found.column()
+			found.bulk(key)
+			found.entries(s, at, s.n, count, false)
+		}
+	}
+	switch {
+	case n > 0:
+		w.begin('%', n, n)
+		w.buf = append(w.buf, found.buf...)
+	case timeout >= 0:
+		r.block(w, keys, timeout, (*writer).nullArray)
+	default:
+		w.nullArray()
+	}
 }
 
 // --- pub/sub -----------------------------------------------------------------

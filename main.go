@@ -113,6 +113,7 @@ var settings = []setting{
 	{"slowlog-log-slower-than", "10000", "", number(-1, math.MaxInt64), ""},
 	{"slowlog-max-len", "128", "", number(0, math.MaxInt32), ""},
 	{"stop-writes-on-bgsave-error", "yes", "", oneOf("yes no"), ""},
+	{"stream-node-max-entries", "100", "", number(0, math.MaxInt32), ""},
 	{"tracking-table-max-keys", "1000000", "", number(0, math.MaxInt32), ""},
 }
 

@@ -37,7 +37,7 @@ const (
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
-// A record is one key, or a piece of a large one: those of one key follow each other.
+// A record is one key, or a piece of a large one, or an entry of a stream; those of a key follow each other.
 type record struct {
 	DB       int
 	Key      string
@@ -67,7 +67,7 @@ func (it *item) record(rec record, emit func(record)) {
 	rec.Kind = it.typeName()
 	size := 0 // bytes
 	for parts := range it.elements() {
-		if len(rec.Items) >= pieceItems || size >= pieceBytes {
+		if len(rec.Items) >= pieceItems || size >= pieceBytes || rec.Kind == "stream" && rec.Items != nil {
 			emit(rec)
 			rec.Items, size = nil, 0
 		}
@@ -85,7 +85,8 @@ func (s *store) restore(rec record) error {
 		return fmt.Errorf("no database %d", rec.DB)
 	}
 	d, wrong := s.dbs[rec.DB], func() error { return fmt.Errorf("key %q is no %s", rec.Key, rec.Kind) }
-	unit := either(rec.Kind == "hash" || rec.Kind == "zset", 2, 1)
+	unit := either(rec.Kind == "hash" || rec.Kind == "zset", 2, 1) // items of an element
+	unit = either(rec.Kind == "stream", max(1, len(rec.Items)), unit)
 	it := d.keys.get(rec.Key)
 	isNew := it == nil
 	if isNew {
@@ -115,6 +116,8 @@ func (s *store) restore(rec record) error {
 			grown[set](it).put(parts[0], 1)
 		case rec.Kind == "zset":
 			grown[zset](it).add(parts[0], score)
+		case rec.Kind == "stream" && len(parts[0]) == len(lastStreamID):
+			grown[stream](it).add(parts)
 		default:
 			return wrong()
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -202,7 +203,8 @@ func (d *dict[V]) scan(cursor uint64, count int, visit func(key string, v *V)) u
 // --- chunked: elements in an order -------------------------------------------
 
 // A chunked keeps elements in order, cut into chunks: any place is found by adding up their lengths, and
-// adding or removing an element moves no more than part of one. It is a list, and the order of sorted sets.
+// adding or removing an element moves no more than part of one. It is a list, a stream, and the order of a
+// sorted set.
 type chunked[E any] struct {
 	chunks [][]E // none is empty
 	n      int
@@ -403,6 +405,47 @@ func (z *zset) clone() container {
 	return &zset{*z.scores.clone().(*dict[float64]), *z.order.clone().(*chunked[scored])}
 }
 
+// --- streams -----------------------------------------------------------------
+
+// A stream is a row of entries, whose ids only grow: the last one stays when its entry goes.
+type stream struct {
+	chunked[streamEntry]
+	last  string
+	added int // entries, also those that went
+}
+
+// A streamEntry is an id, and then field, value, field, value.
+type streamEntry = []string
+
+// streamID makes an id of two numbers: mostly Unix ms, and one within that. Ids compare as strings do.
+func streamID(ms, seq uint64) string {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), ms)
+	return string(binary.BigEndian.AppendUint64(b, seq))
+}
+
+var firstStreamID, lastStreamID = streamID(0, 0), streamID(math.MaxUint64, math.MaxUint64) // no entry has 0-0
+
+func streamNumbers(id string) (ms, seq uint64) {
+	return binary.BigEndian.Uint64([]byte(id)), binary.BigEndian.Uint64([]byte(id[8:]))
+}
+
+// add adds an entry whose id is greater than all before. Without fields only the id is taken note of.
+func (s *stream) add(e streamEntry) {
+	if s.last = e[0]; len(e) > 1 {
+		s.push(back, e)
+		s.added++
+	}
+}
+
+// atID returns the border before the entry with an id, or behind it.
+func atID(id string, behind bool) border[streamEntry] {
+	return func(e *streamEntry) bool { return (*e)[0] < id || behind && (*e)[0] == id }
+}
+
+func (s *stream) clone() container {
+	return &stream{*s.chunked.clone().(*chunked[streamEntry]), s.last, s.added}
+}
+
 // --- set algebra -------------------------------------------------------------
 
 type operation int
@@ -530,6 +573,8 @@ func (it *item) kind() (name, encoding string) {
 		return "set", "hashtable"
 	case *zset:
 		return "zset", either(small, "listpack", "skiplist")
+	case *stream:
+		return "stream", "stream"
 	}
 	if _, isInt := parseInt(it.text); isInt && it.object == nil {
 		return "string", "int"
@@ -618,6 +663,8 @@ func (it *item) elements() iter.Seq[[]string] {
 		return texts(o.order.span(0, o.len(), false), func(_ int, e scored) []string {
 			return []string{e.member, strconv.FormatFloat(e.score, 'g', -1, 64)}
 		})
+	case *stream:
+		return slices.Values(append(slices.Concat(o.chunks...), []string{o.last})) // it may have gone
 	}
 	return func(yield func([]string) bool) {
 		for i := 0; i == 0 || i < it.length(); i += pieceBytes {

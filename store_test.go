@@ -691,7 +691,7 @@ func contents(s *store) (list []record) {
 }
 
 // Write commands that fail or have nothing to do. There are a string, a number, a
-// list, a hash, a set, a zset (sorted set) and nothing at keys of these names.
+// list, a hash, a set, a zset (sorted set), a stream and nothing at keys of these names.
 const idleWrites = `
 	SET string x NX
 	SET nothing x XX
@@ -874,6 +874,17 @@ const idleWrites = `
 	SORT list STORE none
 	SORT string ALPHA STORE none
 	SORT list ALPHA STORE none LIMIT x 1
+	XADD stream 1-1 f v
+	XADD nothing NOMKSTREAM 1-1 f v
+	XADD nothing 0-0 f v
+	XADD stream 9-9 f
+	XADD list 1-1 f v
+	XDEL stream 9-9
+	XDEL stream 1-1 x
+	XDEL nothing 1-1
+	XTRIM stream MAXLEN 5
+	XTRIM stream MAXLEN 0 LIMIT 1
+	XTRIM nothing MAXLEN 0
 	ZDIFFSTORE string 1 zset WITHSCORES
 	DEL nothing none
 	UNLINK nothing
@@ -914,7 +925,7 @@ func TestIdleWrites(t *testing.T) {
 	s := newServer()
 	c, watching := newClient(t, s), newClient(t, s)
 	for _, line := range []string{"SET string text", "SET number 5", "RPUSH list a b c",
-		"HSET hash f v n 5", "SADD set a b c", "ZADD zset 1 a inf b"} {
+		"HSET hash f v n 5", "SADD set a b c", "ZADD zset 1 a inf b", "XADD stream 1-1 f v"} {
 		c.ask(line)
 	}
 	tried := make(map[*command]bool)
@@ -928,7 +939,7 @@ func TestIdleWrites(t *testing.T) {
 		}
 	}
 	for _, line := range lines {
-		watching.ask("WATCH string number list hash set zset nothing none")
+		watching.ask("WATCH string number list hash set zset stream nothing none")
 		before, changes := contents(s.store), s.store.changes.Load()
 		reply := c.ask(line)
 		if got := contents(s.store); !reflect.DeepEqual(got, before) {
@@ -1520,15 +1531,16 @@ func mustSave(t *testing.T, s *server, lines ...string) string {
 func TestSaveAndLoad(t *testing.T) {
 	s := atHome(t.TempDir())
 	for size := range 3 { // values that are cut into several records, or just not
-		l, h, members, z := new(list), new(hash), new(set), new(zset)
+		l, h, members, z, x := new(list), new(hash), new(set), new(zset), new(stream)
 		for i := range 2*pieceItems + size - 1 {
 			name := strconv.Itoa(i)
 			l.push(back, name)
 			h.put(name, "value "+name)
 			members.put(name, 1)
 			z.add(name, float64(i/3)/10)
+			x.add(streamEntry{streamID(uint64(i), 1), name, ""})
 		}
-		for name, v := range map[string]container{"list": l, "hash": h, "set": members, "zset": z} {
+		for name, v := range map[string]container{"list": l, "hash": h, "set": members, "zset": z, "stream": x} {
 			s.store.dbs[1].put(name+strconv.Itoa(size), item{object: v})
 		}
 	}
@@ -1546,6 +1558,8 @@ func TestSaveAndLoad(t *testing.T) {
 		`HSET hash field value "" "" "\x00" "\xff"`,
 		`SADD set a "" "\x00" -1`,
 		`ZADD zset inf most -inf least 0.1 b 0.1 "" -0 "\x00" 1e300 large 5e-324 small`,
+		`XADD stream 1-1 field value "" ""`, `XADD stream 1-2 "\x00" "\xff"`, `XADD stream 5 a b`, `XDEL stream 5`,
+		`XADD "stream without entries" 7-7 a b`, `XTRIM "stream without entries" MAXLEN 0`,
 		`SET limited x PXAT 33177117420001`,
 		`RPUSH limited-list x`, `PEXPIREAT limited-list 33177117420002`,
 		`SELECT 15`,
@@ -1558,7 +1572,10 @@ func TestSaveAndLoad(t *testing.T) {
 	if !reflect.DeepEqual(contents(s.store), contents(again.store)) {
 		t.Error("what came back is not what was saved") // too long to be printed
 	}
-	if n != 28 {
+	if reply := newClient(t, again).ask("XADD stream 4-9 a b"); reply[0] != '-' {
+		t.Error("a stream forgot its last id", reply)
+	}
+	if n != 33 {
 		t.Errorf("%d keys came back", n)
 	}
 }
