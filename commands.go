@@ -1646,12 +1646,7 @@ func cmdBitOp(w *writer, r *request) {
 			result.b[i] = either(n == 0 && op != 3, b, combine(result.b[i], b))
 		}
 	}
-	if len(result.b) > 0 {
-		r.setString(dest, string(result.b), "set", 0)
-	} else {
-		r.delete(dest)
-	}
-	w.int(len(result.b))
+	r.replace(w, dest, "set", &result)
 }
 
 // A bitField is an integer in a string, and what BITFIELD does to it.
@@ -2300,7 +2295,7 @@ func (r *request) replace(w *writer, key, event string, c container) {
 	r.find(key) // which removes a dead one
 	if c.len() > 0 {
 		r.put(r.db, key, item{object: c})
-		r.changed(key, event, c.len())
+		r.changed(key, event, 1)
 	} else {
 		r.delete(key)
 	}
