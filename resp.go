@@ -180,35 +180,27 @@ func (r *reader) cutLine(b []byte) (size int, err error) {
 // splitWords splits a line as Redis and its clients do: at white space, with "double quotes" that know \n \r
 // \t \b \a \xHH and \ before any other byte, and 'single quotes' that know \'. Unbalanced quotes are not ok.
 func splitWords(line string) (words []string, ok bool) {
-	for {
-		line = strings.TrimLeft(line, space)
-		if line == "" {
-			return words, true
-		}
-		var word []byte
-		quote := byte(0) // the one that is open
-		for line != "" && (quote != 0 || !isSpace(line[0])) {
-			c, size := line[0], 1
-			switch {
-			case quote == 0 && (c == '"' || c == '\''):
-				quote = c
-			case quote == 0:
-				word = append(word, c)
-			case c != quote:
-				c, size = unescape(line, quote)
-				word = append(word, c)
-			case len(line) > 1 && !isSpace(line[1]):
-				return nil, false
-			default:
-				quote = 0
-			}
-			line = line[size:]
-		}
-		if quote != 0 {
+	word, quote := []byte(nil), byte(0) // nil between words, and 0 outside of quotes
+	for line += " "; line != ""; {      // so that a space ends every word
+		c, size := line[0], 1
+		switch {
+		case quote != 0 && c != quote:
+			c, size = unescape(line, quote)
+			word = append(word, c)
+		case quote != 0 && !isSpace(line[1]):
 			return nil, false
+		case quote != 0:
+			quote = 0
+		case c == '"' || c == '\'':
+			quote, word = c, append([]byte{}, word...) // a word begins, even when it stays empty
+		case !isSpace(c):
+			word = append(word, c)
+		case word != nil:
+			words, word = append(words, string(word)), nil
 		}
-		words = append(words, string(word))
+		line = line[size:]
 	}
+	return words, quote == 0
 }
 
 // unescape reads one byte of a quoted word, and tells how many it took to write.
