@@ -1298,7 +1298,7 @@ func (r *request) sortables(key string, reverse bool) (all []sortable, isSet boo
 	it := cmp.Or(r.find(key), &item{object: &list{}}) // where nothing is it sorts an empty list
 	kind := it.typeName()
 	failIf(kind == "string" || kind == "hash" || kind == "stream", errWrongType)
-	for parts := range it.elements() {
+	for parts := range it.elements {
 		all = append(all, sortable{element: parts[0]})
 	}
 	if reverse {

@@ -66,7 +66,7 @@ func (s *store) snapshot(emit func(record)) (changes int64) {
 func (it *item) record(rec record, emit func(record)) {
 	rec.Kind = it.typeName()
 	size := 0 // bytes
-	for parts := range it.elements() {
+	for parts := range it.elements {
 		if len(rec.Items) >= pieceItems || size >= pieceBytes || rec.Kind == "stream" && rec.Items != nil {
 			emit(rec)
 			rec.Items, size = nil, 0

@@ -650,23 +650,23 @@ func setBits(b []byte, i int64, n int, v uint64) {
 	}
 }
 
-// elements ranges over what a value is made of, as text: members with scores, say, or pieces of a string.
-func (it *item) elements() iter.Seq[[]string] {
+// elements is an iterator over what a value is made of, as text: members with scores, say, or pieces of a
+// string. The iterators of containers do the work: their loop bodies pass on what they get to that of ours.
+func (it *item) elements(yield func(parts []string) bool) {
 	switch o := it.object.(type) {
 	case *list:
-		return texts(o.span(0, o.n, false), func(_ int, s string) []string { return []string{s} })
+		o.span(0, o.n, false)(func(_ int, s string) bool { return yield([]string{s}) })
 	case *hash:
-		return texts(o.all(), func(field string, v *string) []string { return []string{field, *v} })
+		o.all()(func(field string, v *string) bool { return yield([]string{field, *v}) })
 	case *set:
-		return texts(o.all(), func(member string, _ *float64) []string { return []string{member} })
+		o.all()(func(member string, _ *float64) bool { return yield([]string{member}) })
 	case *zset:
-		return texts(o.order.span(0, o.len(), false), func(_ int, e scored) []string {
-			return []string{e.member, strconv.FormatFloat(e.score, 'g', -1, 64)}
+		o.order.span(0, o.len(), false)(func(_ int, e scored) bool {
+			return yield([]string{e.member, strconv.FormatFloat(e.score, 'g', -1, 64)})
 		})
 	case *stream:
-		return slices.Values(append(slices.Concat(o.chunks...), []string{o.last})) // it may have gone
-	}
-	return func(yield func([]string) bool) {
+		slices.Values(append(slices.Concat(o.chunks...), []string{o.last}))(yield) // it may have gone
+	default:
 		for i := 0; i == 0 || i < it.length(); i += pieceBytes {
 			if !yield([]string{it.slice(i, min(i+pieceBytes, it.length()))}) {
 				return
@@ -675,17 +675,11 @@ func (it *item) elements() iter.Seq[[]string] {
 	}
 }
 
-func texts[K, V any](seq iter.Seq2[K, V], text func(K, V) []string) iter.Seq[[]string] {
-	return func(yield func([]string) bool) {
-		seq(func(k K, v V) bool { return yield(text(k, v)) })
-	}
-}
-
 // size estimates the bytes that a value takes, from its first elements where there are many.
 func (it *item) size() int {
 	const sample = 1000
 	n, bytes := 0, 0
-	for parts := range it.elements() {
+	for parts := range it.elements {
 		for _, s := range parts {
 			bytes += len(s) + 16
 		}
