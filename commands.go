@@ -550,7 +550,7 @@ func (r *request) call(w *writer) {
 		if thrown := recover(); thrown != nil {
 			e, ok := thrown.(replyError)
 			if !ok {
-				panic(thrown) // a bug, which conn.serve reports
+				panic(thrown) // a bug, which conn.farewell reports
 			}
 			w.buf = w.buf[:mark]
 			w.err(string(e))

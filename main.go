@@ -428,35 +428,26 @@ func newConn(s *server, socket net.Conn) *conn {
 // serve is the life of a connection.
 func (c *conn) serve() {
 	defer c.server.running.Done()
-	defer c.leave()
 	defer c.Close()
-	defer func() {
-		if bug := recover(); bug != nil {
-			slog.Error("A bug cost a client its connection", "client", c.id, "bug", bug,
-				"stack", string(debug.Stack()))
-		}
-	}()
-	for !c.closing {
+	defer c.farewell()
+	for {
 		batch, err := c.in.commands()
 		if err != nil {
 			if broken := protocolError(""); errors.As(err, &broken) {
 				slog.Log(context.Background(), logLevels["verbose"], broken.Error(), "client", c.RemoteAddr())
 				c.out.err("ERR " + broken.Error())
 			}
-			break
+			return
 		}
 		c.lookAhead(batch)
 		c.clock = time.Time{}
 		for _, words := range batch {
-			if c.dispatch(words); c.closing {
-				break
-			}
-			if len(c.out.buf) > outputMax && c.flush() != nil {
+			c.dispatch(words)
+			if c.closing || len(c.out.buf) > outputMax && c.flush() != nil {
 				return
 			}
 		}
 	}
-	c.farewell()
 }
 
 // lookAhead looks at the strings of a pipeline, so that its commands find them in the processor's cache:
@@ -498,9 +489,20 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // farewell ends what the client takes part in, and waits until all that is owed is sent, but not for ever: it
 // may have stopped sending, even in mid-command, and still read. Then it waits a little for the client to go:
-// closing with input unread would cut off what was sent.
+// closing with input unread would cut off what was sent. It is deferred, so that it catches a panic, too.
 func (c *conn) farewell() {
-	c.leave()
+	if bug := recover(); bug != nil {
+		slog.Error("A bug cost a client its connection", "client", c.id, "bug", bug,
+			"stack", string(debug.Stack()))
+		c.out.buf = nil // it may end in mid-reply
+	}
+	c.store.Lock()
+	c.watcher.unwatch()
+	c.store.Unlock()
+	c.setShared(func() {
+		c.forget(channels, patterns, tracked, prefixes, trackers, monitors)
+		delete(c.server.clients, c.id)
+	})
 	c.flush()
 	c.SetWriteDeadline(time.Now().Add(drainTime))
 	c.outbox.sending.Wait()
@@ -509,16 +511,6 @@ func (c *conn) farewell() {
 		c.SetReadDeadline(time.Now().Add(time.Second))
 		io.CopyN(io.Discard, tcp, bulkMax)
 	}
-}
-
-func (c *conn) leave() {
-	c.store.Lock()
-	c.watcher.unwatch()
-	c.store.Unlock()
-	c.setShared(func() {
-		c.forget(channels, patterns, tracked, prefixes, trackers, monitors)
-		delete(c.server.clients, c.id)
-	})
 }
 
 // dispatch runs a command, or puts it into the queue of MULTI, or refuses it.
