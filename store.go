@@ -297,13 +297,9 @@ func (s *chunked[E]) cut(k, at, count int) {
 		}
 		count, at = count-n, 0
 	}
-	if len(s.chunks[first]) > 0 {
-		first++
-	}
-	if k > first && len(s.chunks[k-1]) > 0 {
-		k--
-	}
-	s.chunks = slices.Delete(s.chunks, first, max(first, k))
+	first += oneIf(len(s.chunks[first]) > 0) // what is left of a chunk stays
+	k -= oneIf(k > first && len(s.chunks[k-1]) > 0)
+	s.chunks = slices.Delete(s.chunks, first, k)
 	if first > 0 && first < len(s.chunks) && len(s.chunks[first-1])+len(s.chunks[first]) < chunkSize/2 {
 		s.chunks[first-1] = append(s.chunks[first-1], s.chunks[first]...)
 		s.chunks = slices.Delete(s.chunks, first, first+1)
