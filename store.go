@@ -755,18 +755,16 @@ func (it *item) touch(now int64) {
 // put gives key an item in place of any other, and tells whether the key is new.
 func (d *db) put(key string, it item) bool {
 	old := d.keys.get(key)
-	had := old != nil && old.deadline != 0
-	if old != nil {
-		*old = it
-	} else {
-		d.keys.put(key, it)
-	}
 	if it.deadline != 0 {
 		d.mortal.put(key, struct{}{})
-	} else if had {
+	} else if old != nil && old.deadline != 0 {
 		d.mortal.remove(key)
 	}
-	return old == nil
+	if old == nil {
+		return d.keys.put(key, it)
+	}
+	*old = it
+	return false
 }
 
 // remove takes key out, which need be neither there nor mortal.
