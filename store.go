@@ -870,12 +870,10 @@ type waiter struct {
 	wake            func()                         // is called when it waits no more
 }
 
-// wait puts a client at the end of the queue of each key. A timeout of 0 is for ever.
+// wait puts a client at the end of the queue of each key. A timeout of 0 is 292 years.
 func (d *db) wait(keys []string, timeout time.Duration, run func(key string) bool, wake func()) *waiter {
 	w := &waiter{db: d, keys: slices.Compact(slices.Sorted(slices.Values(keys))), run: run, wake: wake}
-	if w.Context, w.end = context.WithCancel(context.Background()); timeout > 0 {
-		w.Context, w.end = context.WithTimeout(context.Background(), timeout)
-	}
+	w.Context, w.end = context.WithTimeout(context.Background(), cmp.Or(timeout, math.MaxInt64))
 	for _, key := range w.keys {
 		d.waiting[key] = append(d.waiting[key], w)
 	}
