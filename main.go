@@ -759,9 +759,7 @@ func (c *conn) park() {
 	defer c.store.Unlock()
 	c.closing = err != nil && !errors.Is(err, os.ErrDeadlineExceeded) || c.server.stopping.Load()
 	c.unblock(either(c.closing, func(*writer) {}, c.none))
-	if !c.closing {
-		c.SetReadDeadline(time.Time{})
-	}
+	c.SetReadDeadline(time.Time{})
 	c.out.buf = append(c.out.buf, c.late.buf...)
 	c.late.buf, c.waiter, c.clock = nil, nil, time.Time{}
 }
