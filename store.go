@@ -27,7 +27,7 @@ import (
 // ten million entries would stop the server for as long as the copying takes.
 type dict[V any] struct {
 	index map[string]int32 // where each key stands; nil while there are few: they are searched
-	pages [][]entry[V]     // all full but the last
+	pages [][]entry[V]     // all full but the last; it may be empty
 	n     int
 	peak  int // the most entries since the index was made: a Go map never shrinks
 }
@@ -114,9 +114,7 @@ func (d *dict[V]) remove(key string) bool {
 	*d.at(d.n) = entry[V]{}
 	k := d.n >> pageBits
 	d.pages[k] = d.pages[k][:d.n&(pageSize-1)]
-	if len(d.pages[k]) == 0 {
-		d.pages = slices.Delete(d.pages, k, k+1)
-	}
+	d.pages = slices.Delete(d.pages, k+1, len(d.pages)) // one page that is empty is kept for the next put
 	if d.peak > 8*d.n && d.n <= shrinkMax {
 		d.reindex()
 	}
