@@ -210,13 +210,10 @@ type chunked[E any] struct {
 
 const chunkSize = 256 // elements at which a chunk is split
 
-// end is one of the two ends.
+// end is one of the two ends, as a share of the length.
 type end int
 
-const (
-	front end = iota
-	back
-)
+const front, back end = 0, 1
 
 func (s *chunked[E]) len() int { return s.n }
 
