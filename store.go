@@ -1065,20 +1065,19 @@ func longestCommonSubsequence(a, b string) (common string, runs []commonRun) {
 		}
 	}
 	text := make([]byte, best[len(best)-1])
-	open := false // the last of runs reaches down to here
 	for i, j, k := len(a), len(b), len(text); i > 0 && j > 0; {
 		switch at := i*width + j; {
 		case a[i-1] == b[j-1]:
+			if last := len(runs) - 1; last < 0 || runs[last].a != i || runs[last].b != j {
+				runs = append(runs, commonRun{})
+			}
 			i, j, k = i-1, j-1, k-1
 			text[k] = a[i]
-			if !open {
-				runs, open = append(runs, commonRun{}), true
-			}
 			runs[len(runs)-1] = commonRun{i, j, runs[len(runs)-1].size + 1}
 		case best[at-width] > best[at-1]:
-			i, open = i-1, false
+			i--
 		default:
-			j, open = j-1, false
+			j--
 		}
 	}
 	return string(text), runs
