@@ -276,9 +276,8 @@ func (w *writer) int64(n int64)   { w.head(':', n) }
 func (w *writer) bit(b bool)      { w.int(oneIf(b)) }
 func (w *writer) bulk(s string)   { w.block('$', s) }
 func (w *writer) array(n int)     { w.head('*', int64(n)) }
-func (w *writer) null()           { w.raw(either(w.resp3, "_\r\n", "$-1\r\n")) }
-func (w *writer) nullArray()      { w.raw(either(w.resp3, "_\r\n", "*-1\r\n")) } // in place of an array
-func (w *writer) raw(s string)    { w.buf = append(w.buf, s...) }
+func (w *writer) null()           { w.buf = append(w.buf, either(w.resp3, "_\r\n", "$-1\r\n")...) }
+func (w *writer) nullArray()      { w.buf = append(w.buf, either(w.resp3, "_\r\n", "*-1\r\n")...) }
 
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
 
