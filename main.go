@@ -993,12 +993,10 @@ func (c *conn) tell(keys any) {
 func (c *conn) describe(now int64) string {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
-	flags, last := strings.Join(chosen("O", len(c.topics[monitors]) > 0, "P", c.subscriptions() > 0,
+	flags := strings.Join(chosen("O", len(c.topics[monitors]) > 0, "P", c.subscriptions() > 0,
 		"x", c.queueing(), "b", c.blocked.Load(), "t", c.tracking.on, "R", c.tracking.broken,
-		"B", c.tracking.bcast, "e", c.noEvict), ""), "NULL"
-	if cmd := c.command.Load(); cmd != nil {
-		last = cmd.name
-	}
+		"B", c.tracking.bcast, "e", c.noEvict), "")
+	last := cmp.Or(c.command.Load(), &command{name: "NULL"}).name
 	c.outbox.mu.Lock()
 	owed := c.outbox.bytes
 	c.outbox.mu.Unlock()
