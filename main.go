@@ -656,10 +656,7 @@ func (c *conn) flush() error {
 		o.patient = now + blockDeadline
 		c.SetWriteDeadline(time.Now().Add(blockDeadline * time.Millisecond))
 	}
-	n, err := c.write(b)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		o.err = nil
-	}
+	n, _ := c.write(b)
 	if rest := b[n:]; len(rest) > 0 { // before the messages of others that came while we wrote
 		o.owed = slices.Insert(o.owed, 0, slices.Clone(rest))
 		o.bytes += len(rest)
@@ -667,14 +664,14 @@ func (c *conn) flush() error {
 	return c.owe(nil)
 }
 
-// write writes to the socket. The outbox's mutex is held, but not meanwhile.
+// write writes to the socket. The outbox's mutex is held, but not meanwhile. A deadline is no error.
 func (c *conn) write(b []byte) (n int, err error) {
 	o := &c.outbox
 	o.writing = true
 	o.mu.Unlock()
 	n, err = c.Conn.Write(b)
 	o.mu.Lock()
-	o.writing, o.err = false, err
+	o.writing, o.err = false, either(errors.Is(err, os.ErrDeadlineExceeded), nil, err)
 	return n, err
 }
 
