@@ -316,12 +316,10 @@ func parseSavePoints(v string) (points []savePoint, ok bool) {
 // saveIfDue saves in the background when a save point has come, and a little later when that failed.
 func (s *server) saveIfDue() {
 	changes, now := s.store.changes.Load(), time.Now().Unix()
-	if s.saver.failing.Load() && now-s.saver.tried.Load() < 5 {
-		return
-	}
+	early := s.saver.failing.Load() && now-s.saver.tried.Load() < 5
 	points, _ := parseSavePoints(s.config.get("save"))
 	for _, p := range points {
-		due := changes >= max(p.changes, 1) && now-s.saver.last.Load() > p.seconds
+		due := !early && changes >= max(p.changes, 1) && now-s.saver.last.Load() > p.seconds
 		if due && s.saveInBackground() == nil {
 			slog.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.changes, p.seconds))
 			return
