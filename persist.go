@@ -88,8 +88,7 @@ func (s *store) restore(rec record) error {
 	unit := either(rec.Kind == "hash" || rec.Kind == "zset", 2, 1) // items of an element
 	unit = either(rec.Kind == "stream", max(1, len(rec.Items)), unit)
 	it := d.keys.get(rec.Key)
-	isNew := it == nil
-	if isNew {
+	if it == nil {
 		d.put(rec.Key, item{deadline: rec.Deadline, access: uint32(s.clock.millis() / 1000)})
 		it = d.keys.get(rec.Key)
 	} else if it.typeName() != rec.Kind {
@@ -103,7 +102,7 @@ func (s *store) restore(rec record) error {
 		switch {
 		case len(parts) < unit || err != nil:
 			return wrong()
-		case rec.Kind == "string" && isNew:
+		case rec.Kind == "string" && it.length() == 0:
 			it.text = parts[0]
 		case rec.Kind == "string":
 			b := it.buffer()
