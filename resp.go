@@ -404,10 +404,7 @@ func parseInt[T string | []byte](s T) (int64, bool) {
 		}
 		n = n*10 + uint64(digit)
 	}
-	if negative {
-		return -int64(n), n <= 1<<63
-	}
-	return int64(n), n <= math.MaxInt64
+	return either(negative, -int64(n), int64(n)), n <= math.MaxInt64+uint64(oneIf(negative))
 }
 
 // formatDouble prints a score as C's %.17g does.
