@@ -223,8 +223,7 @@ func unescape(s string, quote byte) (c byte, size int) {
 func appendQuoted(b []byte, s string) []byte {
 	b = append(b, '"')
 	for _, c := range []byte(s) {
-		i := strings.IndexByte("\n\r\t\b\a\"\\", c)
-		switch {
+		switch i := strings.IndexByte("\n\r\t\b\a\"\\", c); {
 		case i >= 0:
 			b = append(b, '\\', "nrtba\"\\"[i])
 		case c < ' ' || c > '~':
