@@ -414,9 +414,7 @@ func formatDouble(f float64) string {
 
 // strtod reads a number as C does: in decimal, exponent or hexadecimal notation, or an infinity, but no NaN.
 func strtod(s string) (f float64, ok bool) {
-	if strings.Contains(s, "_") { // which Go would read
-		return 0, false
-	}
+	s = strings.ReplaceAll(s, "_", "?") // Go would read it
 	if strings.ContainsAny(s, "xX") && !strings.ContainsAny(s, "pP") {
 		s += "p0"
 	}
