@@ -763,7 +763,7 @@ func (c *conn) park() {
 
 // unblock ends the waiting of a client, if it waits, with a reply that tells it why. The store is locked.
 func (c *conn) unblock(reply func(w *writer)) bool {
-	if c.waiter == nil || c.none == nil { // it was served
+	if c.none == nil { // it does not, or was served
 		return false
 	}
 	reply(&c.late)
