@@ -2200,8 +2200,7 @@ func cmdSPop(w *writer, r *request) {
 
 // operation returns what a command of set algebra does, which is in its name.
 func (c *command) operation() operation {
-	return either(strings.Contains(c.name, "union"), union,
-		either(strings.Contains(c.name, "inter"), intersection, difference))
+	return operation(strings.TrimSuffix(strings.TrimSuffix(c.name[1:], "store"), "card"))
 }
 
 // operands returns what is at keys: sets and, where scores are wanted, sorted sets.

@@ -439,13 +439,10 @@ func (s *stream) clone() container {
 
 // --- set algebra -------------------------------------------------------------
 
-type operation int
+// An operation goes by its name in those of commands.
+type operation string
 
-const (
-	union operation = iota
-	intersection
-	difference
-)
+const union, intersection, difference operation = "union", "inter", "diff"
 
 // An operand of set algebra is a set, whose members all have the score 1, or the scores of a sorted set.
 type operand struct {

@@ -498,7 +498,7 @@ func TestCombine(t *testing.T) {
 			}
 			operands, models = append(operands, o), append(models, model)
 		}
-		op, join := operation(dice.IntN(3)), dice.IntN(3)
+		op, join := []operation{union, intersection, difference}[dice.IntN(3)], dice.IntN(3)
 		how := []aggregate{sum, lesser, greater}[join]
 		want := maps.Clone(models[0])
 		for _, model := range models[1:] {
@@ -520,7 +520,7 @@ func TestCombine(t *testing.T) {
 			got[m] = *score
 		}
 		if !maps.Equal(got, want) {
-			t.Fatalf("operation %d of %v:\ngot  %v\nwant %v", op, models, got, want)
+			t.Fatalf("operation %s of %v:\ngot  %v\nwant %v", op, models, got, want)
 		}
 		if limit := 1 + dice.IntN(5); op == intersection {
 			some := op.combine(operands, how, limit)
