@@ -731,10 +731,8 @@ func (s *store) isFrozen() bool { return time.Now().UnixMilli() < s.frozen.Load(
 
 // find returns the item of a key that is alive, else nil.
 func (d *db) find(key string, now int64) *item {
-	if it := d.keys.get(key); !it.dead(now) {
-		return it
-	}
-	return nil
+	it := d.keys.get(key)
+	return either(it.dead(now), nil, it)
 }
 
 // touch sets the access clock, which readers may do, too.
