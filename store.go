@@ -1019,10 +1019,7 @@ func span(start, stop int64, n int) (i, j int) {
 
 // textSpan is span for a string, which unlike a list reaches down to its first byte.
 func textSpan(start, stop int64, n int) (i, j int) {
-	if start >= 0 || start <= stop {
-		stop = max(stop, -int64(n))
-	}
-	return span(start, stop, n)
+	return span(start, either(start >= 0 || start <= stop, max(stop, -int64(n)), stop), n)
 }
 
 // positions returns where s stands in a list: from the rank-th match on (from the end when negative), at most
