@@ -1027,10 +1027,9 @@ func textSpan(start, stop int64, n int) (i, j int) {
 func positions(l *list, s string, rank int64, limit, most int) (found []int) {
 	skip, looked := max(rank, -rank, 1), 0 // the lowest number has no opposite
 	for i, e := range l.span(0, l.len(), rank < 0) {
-		if e == s {
-			if skip--; skip <= 0 {
-				found = append(found, i)
-			}
+		skip -= int64(oneIf(e == s))
+		if e == s && skip <= 0 {
+			found = append(found, i)
 		}
 		if looked++; looked == most || limit > 0 && len(found) == limit {
 			break
