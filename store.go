@@ -124,12 +124,11 @@ func (d *dict[V]) remove(key string) bool {
 // reindex makes the index anew, as small as the entries allow.
 func (d *dict[V]) reindex() {
 	d.peak, d.index = max(d.n, fewKeys), nil
-	if d.n <= fewKeys {
-		return
-	}
-	d.index = make(map[string]int32, d.n)
-	for i := range d.n {
-		d.index[d.at(i).key] = int32(i)
+	if d.n > fewKeys {
+		d.index = make(map[string]int32, d.n)
+		for i := range d.n {
+			d.index[d.at(i).key] = int32(i)
+		}
 	}
 }
 
