@@ -458,7 +458,7 @@ func (c *conn) lookAhead(batch [][]string) (sum byte) {
 	}
 	c.store.RLock()
 	defer c.store.RUnlock()
-	keys, items := make([]string, 0, 4*batchMax), make([]*item, 0, 4*batchMax)
+	keys, items := make([]string, 0, batchMax), make([]*item, 0, batchMax)
 	for _, words := range batch {
 		if cmd := named(commands, words[0]); cmd != nil && cmd.group.name == "string" {
 			keys = cmd.keys.appendTo(keys, words)
