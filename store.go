@@ -85,7 +85,7 @@ func (d *dict[V]) put(key string, v V) bool {
 		d.pages = append(d.pages, make([]entry[V], 0, either(last > 0, pageSize, 0)))
 	}
 	if d.n < fewKeys && d.n == cap(d.pages[0]) { // most stay small: they grow in small steps
-		d.pages[0] = append(make([]entry[V], 0, d.n+4), d.pages[0]...)
+		d.pages[0] = append(make([]entry[V], 0, d.n+5), d.pages[0]...)
 	}
 	d.pages[last] = append(d.pages[last], entry[V]{key, v})
 	if d.index != nil {
