@@ -2617,7 +2617,7 @@ func cmdXRange(w *writer, r *request) {
 
 // entries writes at most count of the entries from place i up to and without j.
 func (w *writer) entries(s *stream, i, j int, count int64, reverse bool) {
-	n := int(min(count, int64(j-i)))
+	n := int(min(max(count, 0), int64(j-i)))
 	i = either(reverse, j-n, i)
 	w.array(n)
 	for _, e := range s.span(i, i+n, reverse) {
