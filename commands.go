@@ -527,6 +527,7 @@ const (
 	errNoKey      replyError = "ERR no such key"
 	errSameObject replyError = "ERR source and destination objects are the same"
 	errTooLong    replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	errSaving     replyError = "ERR Background save already in progress"
 	errNoDebug    replyError = "ERR DEBUG command not allowed. If the enable-debug-command option is set " +
 		`to "local", you can run it from a local connection, otherwise you need to set this option in the ` +
 		"configuration file, and then restart the server."
@@ -2797,17 +2798,16 @@ func cmdSwapDB(r *request) {
 	r.store.changes.Add(1)
 }
 
-func cmdSave(r *request) { r.failSave(r.server.save(false)) }
+func cmdSave(r *request) {
+	failIf(!r.server.saver.busy.TryLock(), errSaving)
+	defer r.server.saver.busy.Unlock()
+	failIf(r.server.saveNow() != nil, "ERR")
+}
 
 func cmdBGSave(w *writer, r *request) {
 	r.options("SCHEDULE", r.end)
-	r.failSave(r.server.saveInBackground())
+	failIf(!r.server.saveInBackground(), errSaving)
 	w.simple("Background saving started")
-}
-
-func (r *request) failSave(err error) {
-	failIf(err == errSaving, "ERR Background save already in progress")
-	failIf(err != nil, "ERR")
 }
 
 func cmdShutdown(w *writer, r *request) {

@@ -348,7 +348,7 @@ func (s *server) shutdown(save bool) (begun bool) {
 	if !s.stopping.CompareAndSwap(false, true) {
 		return false // somebody else began it
 	}
-	if save && s.save(true) != nil {
+	if save && s.save() != nil {
 		s.stopping.Store(false)
 		slog.Error("Cannot save, and so goes on")
 		return false
@@ -369,7 +369,7 @@ func (s *server) finish(save bool) {
 	go func() { s.running.Wait(); finished() }()
 	<-ctx.Done()
 	late := s.store.changes.Load() // made while we took leave
-	if save && late > 0 && s.save(true) != nil {
+	if save && late > 0 && s.save() != nil {
 		slog.Error("The last changes are lost", "changes", late)
 	}
 	slog.Info("Bye")

@@ -144,20 +144,15 @@ type saver struct {
 	saves      atomic.Int64 // good ones
 }
 
-var errSaving = errors.New("Background save already in progress")
-
-// save writes the dump: into a temporary file beside it, which then takes its name, so that there is a whole
-// dump at any moment. When another save is under way it waits for its end, or that is an error.
-func (s *server) save(wait bool) error {
-	if wait {
-		s.saver.busy.Lock()
-	} else if !s.saver.busy.TryLock() {
-		return errSaving
-	}
+// save writes the dump, when another save that is under way has ended.
+func (s *server) save() error {
+	s.saver.busy.Lock()
 	defer s.saver.busy.Unlock()
 	return s.saveNow()
 }
 
+// saveNow writes the dump: into a temporary file beside it, which then takes its name, so that there is a
+// whole dump at any moment. The saver is held by who calls it.
 func (s *server) saveNow() error {
 	began := time.Now()
 	s.saver.tried.Store(began.Unix())
@@ -266,7 +261,7 @@ func decode(b []byte, into *store) error {
 // reload saves the keyspace and loads it again, for DEBUG RELOAD. What others write meanwhile is lost.
 func (s *server) reload() error {
 	fresh := newStore()
-	err := s.save(true)
+	err := s.save()
 	if err == nil {
 		_, err = s.load(fresh)
 	}
@@ -283,10 +278,10 @@ func (s *server) reload() error {
 
 // --- saving by itself --------------------------------------------------------
 
-// saveInBackground starts a save. It is an error when one is under way.
-func (s *server) saveInBackground() error {
+// saveInBackground starts a save, unless one is under way.
+func (s *server) saveInBackground() (began bool) {
 	if !s.saver.busy.TryLock() {
-		return errSaving
+		return false
 	}
 	s.saver.background.Store(time.Now().Unix())
 	go func() {
@@ -294,7 +289,7 @@ func (s *server) saveInBackground() error {
 		defer s.saver.background.Store(0)
 		s.saver.failing.Store(s.saveNow() != nil)
 	}()
-	return nil
+	return true
 }
 
 // A savePoint says: after so many seconds, if there were so many changes.
@@ -319,7 +314,7 @@ func (s *server) saveIfDue() {
 	points, _ := parseSavePoints(s.config.get("save"))
 	for _, p := range points {
 		due := !early && changes >= max(p.changes, 1) && now-s.saver.last.Load() > p.seconds
-		if due && s.saveInBackground() == nil {
+		if due && s.saveInBackground() {
 			slog.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.changes, p.seconds))
 			return
 		}

@@ -1522,7 +1522,7 @@ func mustSave(t *testing.T, s *server, lines ...string) string {
 			t.Fatal(line, reply)
 		}
 	}
-	if err := s.save(false); err != nil {
+	if err := s.save(); err != nil {
 		t.Fatal(err)
 	}
 	return filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
@@ -1854,7 +1854,7 @@ func BenchmarkSave(b *testing.B) {
 	c := manyKeys(b, 1e5)
 	c.server.config.set("dir", b.TempDir())
 	for b.Loop() {
-		if err := c.server.save(true); err != nil {
+		if err := c.server.save(); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -1864,7 +1864,7 @@ func BenchmarkLoad(b *testing.B) {
 	b.ReportAllocs()
 	c := manyKeys(b, 1e5)
 	c.server.config.set("dir", b.TempDir())
-	if err := c.server.save(true); err != nil {
+	if err := c.server.save(); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
