@@ -147,9 +147,15 @@ func fileName(v string) (kept, complaint string) {
 	return v, either(v != "" && v == filepath.Base(v), "", "dbfilename can't be a path, just a filename")
 }
 
+// savePoints reads pairs: after so many seconds, at least 1, if there were so many changes.
 func savePoints(v string) (kept, complaint string) {
-	_, ok := parseSavePoints(v)
-	return strings.Join(strings.Fields(v), " "), either(ok, "", "Invalid save parameters")
+	words := strings.Fields(v)
+	bad := len(words)%2 != 0
+	for i, word := range words {
+		n, ok := parseInt(word)
+		bad = bad || !ok || n < int64(1-i%2)
+	}
+	return strings.Join(words, " "), either(bad, "Invalid save parameters", "")
 }
 
 // eventClasses reads in letters which keyspace notifications are wanted, and puts them in Redis's order.

@@ -292,30 +292,16 @@ func (s *server) saveInBackground() (began bool) {
 	return true
 }
 
-// A savePoint says: after so many seconds, if there were so many changes.
-type savePoint struct{ seconds, changes int64 }
-
-func parseSavePoints(v string) (points []savePoint, ok bool) {
-	for pair := range slices.Chunk(strings.Fields(v), 2) {
-		seconds, ok := parseInt(pair[0])
-		changes, ok2 := parseInt(pair[len(pair)-1])
-		if len(pair) < 2 || !ok || !ok2 || seconds < 1 || changes < 0 {
-			return nil, false
-		}
-		points = append(points, savePoint{seconds, changes})
-	}
-	return points, true
-}
-
 // saveIfDue saves in the background when a save point has come, and a little later when that failed.
 func (s *server) saveIfDue() {
 	changes, now := s.store.changes.Load(), time.Now().Unix()
 	early := s.saver.failing.Load() && now-s.saver.tried.Load() < 5
-	points, _ := parseSavePoints(s.config.get("save"))
-	for _, p := range points {
-		due := !early && changes >= max(p.changes, 1) && now-s.saver.last.Load() > p.seconds
+	for point := range slices.Chunk(strings.Fields(s.config.get("save")), 2) {
+		seconds, _ := parseInt(point[0]) // the setting has been checked
+		least, _ := parseInt(point[1])
+		due := !early && changes >= max(least, 1) && now-s.saver.last.Load() > seconds
 		if due && s.saveInBackground() {
-			slog.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.changes, p.seconds))
+			slog.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", least, seconds))
 			return
 		}
 	}
