@@ -1632,19 +1632,14 @@ func cmdBitOp(w *writer, r *request) {
 	op, dest := r.oneOf("AND", "OR", "XOR", "NOT"), r.next()
 	keys := r.rest()
 	failIf(op == 3 && len(keys) > 1, "ERR BITOP NOT must be called with a single source key.")
-	combine := []func(a, b byte) byte{
-		func(a, b byte) byte { return a & b },
-		func(a, b byte) byte { return a | b },
-		func(a, b byte) byte { return a ^ b },
-		func(_, b byte) byte { return ^b },
-	}[op]
 	var result buffer
 	for n, key := range keys {
 		s := buffer{[]byte(r.stringItem(key).string())}
 		result.grow(len(s.b))
 		s.grow(len(result.b))
 		for i, b := range s.b {
-			result.b[i] = either(n == 0 && op != 3, b, combine(result.b[i], b))
+			a := result.b[i]
+			result.b[i] = either(n == 0 && op != 3, b, [4]byte{a & b, a | b, a ^ b, ^b}[op])
 		}
 	}
 	r.replace(w, dest, "set", &result)
