@@ -2634,7 +2634,7 @@ func cmdXRead(w *writer, r *request) {
 	if count <= 0 { // who waited is not flooded
 		count = either[int64](r.ready == "", math.MaxInt64, 1000)
 	}
-	found, n := writer{resp3: w.resp3}, 0
+	found, n := writer{}, 0
 	for i, key := range keys {
 		if r.ready != "" && (key != r.ready || r.find(key).typeName() != "stream") {
 			continue
@@ -2647,7 +2647,9 @@ func cmdXRead(w *writer, r *request) {
 			"<group> <consumer> option.")
 		if at := s.rank(atID(toStreamID(ids[i], "0"), true)); at < s.n {
 			n++
-			found.column()
+			if !w.resp3 { // in which they are a map, not pairs
+				found.array(2)
+			}
 			found.bulk(key)
 			found.entries(s, at, s.n, count, false)
 		}
