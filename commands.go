@@ -2481,7 +2481,7 @@ func formatStreamID(id string) string {
 // trimming reads how XADD and XTRIM cut off the beginning of a stream, up to the id in XADD. It returns what
 // does so and tells how many entries went, and whether XADD is not to make a stream.
 func (r *request) trimming() (trim func(s *stream) int, noCreate bool) {
-	by, size, from, limit, nodes, more := "", int64(0), "", int64(-1), false, true
+	by, size, from, limit, nodes, more := "", int64(math.MaxInt64), "", int64(-1), false, true
 	for more && r.more() {
 		switch word := r.option(); word {
 		case "MAXLEN", "MINID":
@@ -2509,14 +2509,10 @@ func (r *request) trimming() (trim func(s *stream) int, noCreate bool) {
 	const refusal = "ERR syntax error, LIMIT cannot be used without "
 	failIf(limit > 0 && by == "", refusal+"specifying a trimming strategy")
 	failIf(limit >= 0 && !nodes, refusal+"the special ~ option")
-	return func(s *stream) (n int) {
-		if by == "MAXLEN" {
-			n = max(0, s.n-int(min(size, math.MaxInt32)))
-		} else if by == "MINID" {
-			n = s.rank(atID(from, false))
-		}
+	return func(s *stream) int {
+		n := max(s.n-int(min(size, math.MaxInt32)), s.rank(atID(from, false))) // one was given, at most
 		if node := r.server.config.int("stream-node-max-entries"); nodes && node > 0 {
-			most := either(limit < 0, 100*node, either(limit == 0, math.MaxInt64, limit))
+			most := either(limit < 0, 100*node, cmp.Or(limit, math.MaxInt64))
 			n = int(min(int64(n), most))
 			n = max(0, n-(s.added-s.n+n)%int(node)) // Redis lets go of whole nodes
 		}
