@@ -432,20 +432,18 @@ func (k keys) appendTo(list, words []string) []string {
 	for i := k.first; i > 0 && i <= last && i < len(words); i += k.step {
 		list = append(list, words[i])
 	}
+	at, n := k.count+1, int64(0) // where n more begin
 	if k.count > 0 && k.count < len(words) {
-		rest := words[k.count+1:]
-		if n, _ := parseInt(words[k.count]); n > 0 && n <= int64(len(rest)) {
-			list = append(list, rest[:n]...)
-		}
+		n, _ = parseInt(words[k.count])
 	}
-	at := 0
 	for i, word := range either(k.behind != "", words, nil) {
-		if strings.EqualFold(word, k.behind) && (at == 0 || k.behind == "STORE") {
+		if strings.EqualFold(word, k.behind) && (n == 0 || k.behind == "STORE") {
 			at = i + 1 // if STORE is said twice, the last holds
+			n = either(k.behind == "STORE", 1, int64(len(words)-at)/2)
 		}
 	}
-	if rest := words[at:]; at > 0 && len(rest) > 0 {
-		list = append(list, rest[:either(k.behind == "STORE", 1, len(rest)/2)]...)
+	if n > 0 && n <= int64(len(words)-at) {
+		list = append(list, words[at:][:n]...)
 	}
 	return list
 }
