@@ -759,12 +759,13 @@ func (r *request) put(d *db, key string, it item) {
 }
 
 // changed ends every write: it stores or removes what was edited, counts the n changes for the save points,
-// if there are any, and tells whoever waits, watches or tracks. The event is for keyspace notifications.
-func (r *request) changed(key, event string, n int) { r.changedIn(r.db, key, event, n) }
+// if there are any, and tells whoever waits, watches or tracks. The event is for keyspace notifications. It
+// returns n, which many commands reply with.
+func (r *request) changed(key, event string, n int) int { return r.changedIn(r.db, key, event, n) }
 
-func (r *request) changedIn(d *db, key, event string, n int) {
+func (r *request) changedIn(d *db, key, event string, n int) int {
 	if n == 0 {
-		return
+		return 0
 	}
 	gone := false
 	for _, e := range r.edits {
@@ -785,6 +786,7 @@ func (r *request) changedIn(d *db, key, event string, n int) {
 	if gone {
 		r.notify(d, key, "del")
 	}
+	return n
 }
 
 // eventClass has the classes of events that all types have; the others have that of the command's group.
@@ -1944,8 +1946,7 @@ func cmdLRem(w *writer, r *request) {
 		}
 	}
 	*l = *kept
-	r.changed(key, "lrem", removed)
-	w.int(removed)
+	w.int(r.changed(key, "lrem", removed))
 }
 
 func cmdLInsert(w *writer, r *request) {
@@ -1999,8 +2000,7 @@ func cmdHSetNX(w *writer, r *request) {
 	key, field, v := r.next(), r.next(), r.next()
 	h := edit[hash](r, key)
 	isNew := !h.has(field) && h.put(field, v)
-	r.changed(key, "hset", oneIf(isNew))
-	w.bit(isNew)
+	w.int(r.changed(key, "hset", oneIf(isNew)))
 }
 
 // look makes the commands that look up names in a dict: put writes what is there, or that nothing is.
@@ -2025,9 +2025,7 @@ func remove[T any, P interface {
 	remove(name string) bool
 }](w *writer, r *request) {
 	key := r.next()
-	n := r.tally(edit[T, P](r, key).remove)
-	r.changed(key, r.cmd.name, n)
-	w.int(n)
+	w.int(r.changed(key, r.cmd.name, r.tally(edit[T, P](r, key).remove)))
 }
 
 func cmdHGetAll(w *writer, r *request) {
@@ -2145,8 +2143,7 @@ func cmdSAdd(w *writer, r *request) {
 	key := r.next()
 	s := edit[set](r, key)
 	n := r.tally(func(m string) bool { return s.put(m, 1) })
-	r.changed(key, "sadd", n)
-	w.int(n)
+	w.int(r.changed(key, "sadd", n))
 }
 
 func cmdSMembers(w *writer, r *request) { members(w, read[set](r, r.next())) }
@@ -2556,9 +2553,7 @@ func cmdXAdd(w *writer, r *request) {
 func cmdXTrim(w *writer, r *request) {
 	key := r.next()
 	trim, _ := r.trimming()
-	n := trim(edit[stream](r, key))
-	r.changed(key, "xtrim", n)
-	w.int(n)
+	w.int(r.changed(key, "xtrim", trim(edit[stream](r, key))))
 }
 
 func cmdXDel(w *writer, r *request) {
@@ -2574,8 +2569,7 @@ func cmdXDel(w *writer, r *request) {
 		s.cut(k, at, j-i)
 		n += j - i
 	}
-	r.changed(key, "xdel", n)
-	w.int(n)
+	w.int(r.changed(key, "xdel", n))
 }
 
 // idBorder reads an end of a range: an id, exclusive behind (, or - or +.
