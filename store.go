@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"iter"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -146,9 +147,7 @@ func (d *dict[V]) all() iter.Seq2[string, *V] {
 }
 
 func (d *dict[V]) clone() container {
-	c := &dict[V]{pages: clonePages(d.pages), n: d.n}
-	c.reindex()
-	return c
+	return &dict[V]{maps.Clone(d.index), clonePages(d.pages), d.n, d.peak}
 }
 
 func clonePages[E any](pages [][]E) [][]E {
