@@ -2346,13 +2346,12 @@ func cmdZAdd(w *writer, r *request) {
 
 func cmdZRank(w *writer, r *request) {
 	z, m := read[zset](r, r.next()), r.next()
-	score := z.scores.get(m)
-	if score == nil {
+	if score := z.scores.get(m); score != nil {
+		rank := z.order.rank(scored{*score, m}.before)
+		w.int(either(r.cmd.name == "zrevrank", z.len()-1-rank, rank))
+	} else {
 		w.null()
-		return
 	}
-	rank := z.order.rank(scored{*score, m}.before)
-	w.int(either(r.cmd.name == "zrevrank", z.len()-1-rank, rank))
 }
 
 // order returns what a command cuts a range by, which is in its name: rank, score or lex.
