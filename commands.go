@@ -2190,9 +2190,7 @@ func cmdSPop(w *writer, r *request) {
 // --- set algebra -------------------------------------------------------------
 
 // operation returns what a command of set algebra does, which is in its name.
-func (c *command) operation() operation {
-	return operation(strings.TrimSuffix(strings.TrimSuffix(c.name[1:], "store"), "card"))
-}
+func (c *command) operation() operation { return operation(strings.TrimSuffix(c.name[1:], "store")) }
 
 // operands returns what is at keys: sets and, where scores are wanted, sorted sets.
 func (r *request) operands(keys []string, scores bool) []operand {
