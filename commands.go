@@ -2411,14 +2411,12 @@ func cmdZRange(w *writer, r *request) {
 	find := interval(by, first, last)
 	z := read[zset](r, key)
 	i, j := find(z)
-	if by == "rank" {
-		offset = 0 // whatever LIMIT said
-		if reverse {
-			i, j = z.len()-j, z.len()-i
-		}
+	if by == "rank" && reverse {
+		i, j = z.len()-j, z.len()-i
 	}
 	n := int64(j - i)
-	offset = either(offset < 0, n, min(offset, n))
+	offset = either(by == "rank", 0, min(offset, n)) // for ranks whatever LIMIT said
+	offset = either(offset < 0, n, offset)
 	size := int(either(count < 0, n-offset, min(count, n-offset)))
 	i = either(reverse, j-int(offset)-size, i+int(offset))
 	if dest == nil {
