@@ -2101,10 +2101,8 @@ func scan[V any](see view[V]) handler {
 		cursor := d.scan(from, count, func(name string, v *V) {
 			if match(pattern, name) {
 				found.bulk(name)
-				if n++; see.word != "" {
-					see.put(&found, v)
-					n++
-				}
+				see.put(&found, v)
+				n += 1 + oneIf(see.word != "")
 			}
 		})
 		w.array(2)
@@ -2123,7 +2121,7 @@ type view[V any] struct {
 
 var (
 	fieldsOf  = view[string]{read[hash], (*writer).maybe, "WITHVALUES"}
-	membersOf = view[float64]{read[set], nil, ""}
+	membersOf = view[float64]{read[set], func(*writer, *float64) {}, ""}
 	scoresOf  = view[float64]{scoresAt, putScore, "WITHSCORES"}
 )
 
