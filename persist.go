@@ -213,12 +213,10 @@ func writeFile(path string, b []byte) error {
 func (s *server) load(into *store) (keys int, err error) {
 	path := s.dumpPath()
 	b, err := os.ReadFile(path)
-	if err == nil {
-		err = decode(b, into)
-	} else if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil
 	}
-	if err != nil {
+	if err = cmp.Or(err, decode(b, into)); err != nil {
 		return 0, fmt.Errorf("cannot load %s: %w. It was left as it is; move it to start anew", path, err)
 	}
 	for _, d := range into.dbs {
@@ -261,11 +259,10 @@ func decode(b []byte, into *store) error {
 // reload saves the keyspace and loads it again, for DEBUG RELOAD. What others write meanwhile is lost.
 func (s *server) reload() error {
 	fresh := newStore()
-	err := s.save()
-	if err == nil {
-		_, err = s.load(fresh)
+	if err := s.save(); err != nil {
+		return err
 	}
-	if err != nil {
+	if _, err := s.load(fresh); err != nil {
 		return err
 	}
 	s.store.Lock()
