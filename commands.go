@@ -2051,8 +2051,7 @@ func cmdHIncr(w *writer, r *request) {
 		toInt(by)
 	}
 	h := edit[hash](r, key)
-	notNumber := either[replyError](r.cmd.floats(), "ERR hash value is not a float",
-		"ERR hash value is not an integer")
+	notNumber := replyError("ERR hash value is not " + either(r.cmd.floats(), "a float", "an integer"))
 	h.put(field, r.add(w, *cmp.Or(h.get(field), &zero), by, notNumber))
 	r.changed(key, r.cmd.name, 1)
 }
