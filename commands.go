@@ -806,6 +806,12 @@ func cmdClientInfo(w *writer, r *request)     { w.verbatim(r.conn.describe(r.now
 func cmdClientGetName(w *writer, r *request)  { w.maybe(either(r.name == "", nil, &r.name)) }
 func cmdClientGetRedir(w *writer, r *request) { w.int64(r.tracking.target()) }
 
+func cmdQuit(r *request)          { r.closing = true }
+func cmdSelect(r *request)        { r.setShared(func() { r.conn.db = r.dbIndex(errNotInt) }) }
+func cmdClientSetName(r *request) { r.setShared(func() { r.name = r.label("Client names") }) }
+func cmdClientNoEvict(r *request) { r.setShared(func() { r.noEvict = r.oneOf("OFF", "ON") == 1 }) }
+func cmdClientUnpause(r *request) { r.store.frozen.Store(0) }
+
 func cmdPing(w *writer, r *request) {
 	failIf(r.left() > 1, errArity, r.cmd)
 	switch message := strings.Join(r.words[1:], ""); {
@@ -817,10 +823,6 @@ func cmdPing(w *writer, r *request) {
 		w.simple("PONG")
 	}
 }
-
-func cmdQuit(r *request) { r.closing = true }
-
-func cmdSelect(r *request) { r.setShared(func() { r.conn.db = r.dbIndex(errNotInt) }) }
 
 func cmdReset(w *writer, r *request) {
 	r.discard()
@@ -883,16 +885,12 @@ func (r *request) label(what string) string {
 	return s
 }
 
-func cmdClientSetName(r *request) { r.setShared(func() { r.name = r.label("Client names") }) }
-
 func cmdClientSetInfo(r *request) {
 	option := r.next()
 	i := slices.Index([]string{"lib-name", "lib-ver"}, strings.ToLower(option))
 	failIf(i < 0, "ERR Unrecognized option '%s'", option)
 	r.setShared(func() { r.lib[i] = r.label(strings.ToLower(option)) })
 }
-
-func cmdClientNoEvict(r *request) { r.setShared(func() { r.noEvict = r.oneOf("OFF", "ON") == 1 }) }
 
 func cmdClientReply(w *writer, r *request) {
 	skip := max(r.muted, 2) // this command and the next
@@ -982,8 +980,6 @@ func cmdClientPause(r *request) {
 	r.server.allStop.Store(all)
 	r.store.frozen.Store(until)
 }
-
-func cmdClientUnpause(r *request) { r.store.frozen.Store(0) }
 
 // --- client side caching -----------------------------------------------------
 
@@ -1331,6 +1327,7 @@ func (r *request) follow(pattern, element string) *string {
 // --- string ------------------------------------------------------------------
 
 func cmdGet(w *writer, r *request)    { w.maybe(r.stringItem(r.next()).stringOrNil()) }
+func cmdGetSet(w *writer, r *request) { r.set(w, r.next(), r.next(), &setOptions{get: true}) }
 func cmdStrLen(w *writer, r *request) { w.int(r.stringItem(r.next()).length()) }
 
 func cmdMGet(w *writer, r *request) {
@@ -1406,8 +1403,6 @@ func (r *request) set(w *writer, key, text string, o *setOptions) {
 		r.notify(r.db, key, "expire")
 	}
 }
-
-func cmdGetSet(w *writer, r *request) { r.set(w, r.next(), r.next(), &setOptions{get: true}) }
 
 func cmdSetEx(w *writer, r *request) {
 	key, o := r.next(), setOptions{word: r.cmd.name, n: r.next()}
@@ -2746,6 +2741,7 @@ func cmdACLWhoami(w *writer, r *request)     { w.bulk("default") }
 func cmdCluster(w *writer, r *request)       { fail("ERR This instance has cluster support disabled") }
 func cmdConfigRewrite(w *writer, r *request) { fail("ERR The server is running without a config file") }
 func cmdDBSize(w *writer, r *request)        { w.int(r.db.keys.n) }
+func cmdDebugExpire(r *request)              { r.store.lazyOnly.Store(r.int() == 0) }
 func cmdLastSave(w *writer, r *request)      { w.int64(r.server.saver.last.Load()) }
 func cmdRole(w *writer, r *request)          { w.any([]any{"master", 0, []any{}}) }
 
@@ -2870,8 +2866,6 @@ func cmdDebugObject(w *writer, r *request) {
 	w.simple(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d",
 		it, encoding, it.size(), used, r.now/1000-int64(used)))
 }
-
-func cmdDebugExpire(r *request) { r.store.lazyOnly.Store(r.int() == 0) }
 
 func cmdMemoryUsage(w *writer, r *request) {
 	key := r.next()
@@ -3004,6 +2998,8 @@ func allCommands() (list []*command) {
 // --- COMMAND -----------------------------------------------------------------
 
 func cmdCommandCount(w *writer, r *request) { w.int(len(commands) / 2) }
+func cmdCommandInfo(w *writer, r *request)  { w.any(commandInfo(r.selected())) }
+func cmdCommandDocs(w *writer, r *request)  { w.any(commandDocs(r.selected())) }
 
 // selected returns the commands that arguments like config|set name, nil for each that there is not, or all.
 func (r *request) selected() (list []*command) {
@@ -3020,8 +3016,6 @@ func (r *request) selected() (list []*command) {
 	}
 	return list
 }
-
-func cmdCommandInfo(w *writer, r *request) { w.any(commandInfo(r.selected())) }
 
 // commandInfo is what COMMAND INFO says of commands, null of each that there is not.
 func commandInfo(list []*command) []any {
@@ -3076,8 +3070,6 @@ func cmdCommandGetKeys(w *writer, r *request) {
 	failIf(found == nil, "ERR Invalid arguments specified for command")
 	w.bulks(found)
 }
-
-func cmdCommandDocs(w *writer, r *request) { w.any(commandDocs(r.selected())) }
 
 // commandDocs is what COMMAND DOCS says of commands. redis-cli makes its hints of it, term by term.
 func commandDocs(list []*command) (docs fields) {

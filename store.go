@@ -45,8 +45,7 @@ const (
 	shrinkMax = 1 << 13       // entries whose index is made anew without anybody noticing
 )
 
-func (d *dict[V]) len() int { return d.n }
-
+func (d *dict[V]) len() int           { return d.n }
 func (d *dict[V]) at(i int) *entry[V] { return &d.pages[i>>pageBits][i&(pageSize-1)] }
 
 // where returns the place of key, or -1.
