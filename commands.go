@@ -695,11 +695,11 @@ func (r *request) dbIndex(notInt replyError) *db {
 func (r *request) find(key string) *item { return r.findIn(r.db, key) }
 
 func (r *request) findIn(d *db, key string) *item {
-	it := d.find(key, r.now)
+	it, seconds := d.find(key, r.now), uint32(r.now/1000)
 	if it == nil && r.cmd.lock == write && d.keys.has(key) && !r.store.isFrozen() {
 		r.store.expire(d, key)
-	} else if it != nil && r.cmd.flags&silent == 0 {
-		it.touch(r.now)
+	} else if it != nil && r.cmd.flags&silent == 0 && atomic.LoadUint32(&it.access) != seconds {
+		atomic.StoreUint32(&it.access, seconds) // which readers may do, too
 	}
 	if reads := r.cmd.flags&readonly != 0; reads && it != nil {
 		r.server.hits.Add(1)

@@ -732,13 +732,6 @@ func (d *db) find(key string, now int64) *item {
 	return either(it.dead(now), nil, it)
 }
 
-// touch sets the access clock, which readers may do, too.
-func (it *item) touch(now int64) {
-	if s := uint32(now / 1000); atomic.LoadUint32(&it.access) != s {
-		atomic.StoreUint32(&it.access, s)
-	}
-}
-
 // put gives key an item in place of any other, and tells whether the key is new.
 func (d *db) put(key string, it item) bool {
 	old := d.keys.get(key)
