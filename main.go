@@ -374,9 +374,8 @@ func (s *server) finish(save bool) {
 	ctx, finished := context.WithTimeout(context.Background(), time.Second)
 	go func() { s.running.Wait(); finished() }()
 	<-ctx.Done()
-	late := s.store.changes.Load() // made while we took leave
-	if save && late > 0 && s.save() != nil {
-		slog.Error("The last changes are lost", "changes", late)
+	if save && s.store.changes.Load() > 0 && s.save() != nil { // made while we took leave
+		slog.Error("The last changes are lost", "changes", s.store.changes.Load())
 	}
 	slog.Info("Bye")
 	close(s.done)
