@@ -1010,9 +1010,8 @@ func cmdClientTracking(r *request) {
 				either(j < len(before), "an existing", "another provided"), o)
 		}
 	}
-	if t.bcast && len(before)+len(prefix) == 0 {
-		prefix = []string{""} // of every key
-	}
+	everyKey := t.bcast && len(before)+len(prefix) == 0
+	prefix = either(everyKey, []string{""}, prefix)
 	r.setShared(func() { r.setTracking(t, prefix...) })
 }
 
@@ -1311,9 +1310,7 @@ func (r *request) follow(pattern, element string) *string {
 	}
 	before, after, ok := strings.Cut(pattern, "*")
 	end, field, _ := strings.Cut(after, "->")
-	if field == "" {
-		end = after // it leads to a string, else to a field of a hash
-	}
+	end = either(field == "", after, end) // it leads to a string, else to a field of a hash
 	switch it := r.find(before + element + end); {
 	case ok && field != "" && it.typeName() == "hash":
 		return it.object.(*hash).get(field)
@@ -1395,9 +1392,7 @@ func (r *request) set(w *writer, key, text string, o *setOptions) {
 	if barred {
 		return
 	}
-	if o.word == "keepttl" && it != nil {
-		at = it.deadline
-	}
+	at = either(o.word == "keepttl", cmp.Or(it, new(item)).deadline, at)
 	r.setString(key, text, "set", at)
 	if at != 0 && o.word != "keepttl" {
 		r.notify(r.db, key, "expire")
@@ -1550,9 +1545,7 @@ func cmdLCS(w *writer, r *request) {
 func (r *request) bitOffset(size int64) int64 {
 	text, counted := strings.CutPrefix(r.next(), "#")
 	n, ok := parseInt(text)
-	if counted && n <= bulkMax*8 {
-		n *= size
-	}
+	n *= either(counted && n <= bulkMax*8, size, 1)
 	bad := !ok || n < 0 || n>>3 >= bulkMax || counted && size == 0
 	failIf(bad, "ERR bit offset is not an integer or out of range")
 	return n
