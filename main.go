@@ -552,8 +552,8 @@ func (c *conn) dispatch(words []string) {
 			mark = 0 // what was owed before is sent
 		}
 		c.req.words = nil
-		c.caching = c.caching && (c.queueing() || strings.HasPrefix(cmd.name, "client|"))
 	}
+	c.caching = c.caching && (c.queueing() || cmd != nil && strings.HasPrefix(cmd.name, "client|"))
 	if c.muted > 0 { // take back what the command wrote
 		c.out.buf = c.out.buf[:min(mark, len(c.out.buf))]
 		c.muted--
@@ -925,7 +925,7 @@ func (s *server) announce() {
 		}
 		s.broadcast()
 		for key := range s.topics[tracked] {
-			if len(s.topics[tracked]) <= most {
+			if len(s.topics[tracked]) <= cmp.Or(most, math.MaxInt) {
 				break
 			}
 			s.invalidate(change{place{s.store.dbs[0], key}, nil})
@@ -942,7 +942,8 @@ func (s *server) invalidate(ch change) {
 		if ch.db == nil {
 			c.forget(tracked)
 			c.tell(nil)
-		} else if c.unsubscribe(tracked, ch.key); !c.tracking.noLoop || ch.by != any(c) {
+		} else if !c.tracking.noLoop || ch.by != any(c) {
+			c.unsubscribe(tracked, ch.key)
 			c.tell([]string{ch.key})
 		}
 	}
