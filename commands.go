@@ -558,7 +558,9 @@ func (r *request) call(w *writer) {
 		// Reading the clock is slow: in a pipeline the end of a command serves as the beginning of the next.
 		took := time.Since(began) // half as slow
 		r.clock = began.Add(took)
-		r.account(began, took)
+		if r.ready == "" { // not once more for a command that waited
+			r.account(began, took)
+		}
 	}()
 	r.cmd.run(w, r)
 }
@@ -567,9 +569,7 @@ func (r *request) call(w *writer) {
 func (r *request) account(began time.Time, took time.Duration) {
 	r.cmd.calls.Add(1)
 	r.cmd.nanos.Add(int64(took))
-	if r.ready == "" {
-		r.spy(r.store.clock.at(began))
-	}
+	r.spy(r.store.clock.at(began))
 	bar, micros := r.server.config.slow.Load(), took.Microseconds()
 	if bar >= 0 && micros >= bar && r.cmd.flags&(skipSlowlog|noAuth) == 0 {
 		r.setShared(func() { r.logSlow(micros) })
@@ -2489,7 +2489,7 @@ func (r *request) trimming() (trim func(s *stream) int, noCreate bool) {
 		if node := r.server.config.int("stream-node-max-entries"); nodes && node > 0 {
 			most := either(limit < 0, 100*node, cmp.Or(limit, math.MaxInt64))
 			n = int(min(int64(n), most))
-			n = max(0, n-(s.added-s.n+n)%int(node)) // Redis lets go of whole nodes
+			n = either(n < s.n, max(0, n-(s.added-s.n+n)%int(node)), n) // Redis lets go of whole nodes
 		}
 		s.cut(0, 0, n)
 		return n
@@ -2539,10 +2539,10 @@ func cmdXTrim(w *writer, r *request) {
 func cmdXDel(w *writer, r *request) {
 	key, n := r.next(), 0
 	var ids []string
-	for _, arg := range r.rest() {
+	s := edit[stream](r, key)
+	for _, arg := range either(s.last != "", r.rest(), nil) { // Redis looks at no ids when there is no stream
 		ids = append(ids, toStreamID(arg, "0"))
 	}
-	s := edit[stream](r, key)
 	for _, id := range ids {
 		i, j := s.rank(atID(id, false)), s.rank(atID(id, true))
 		k, at := s.place(i)
@@ -2556,7 +2556,7 @@ func cmdXDel(w *writer, r *request) {
 func idBorder(s string, upper bool) border[streamEntry] {
 	const most = "18446744073709551615"
 	text, exclusive := strings.CutPrefix(s, "(")
-	text = cmp.Or(map[string]string{"-": "0", "+": most}[s], text)
+	text = cmp.Or(map[string]string{"-": "0-0", "+": most + "-" + most}[s], text)
 	id := toStreamID(text, either(upper, most, "0"))
 	failIf(exclusive && !upper && id == lastStreamID, "ERR invalid start ID for the interval")
 	failIf(exclusive && upper && id == firstStreamID, "ERR invalid end ID for the interval")
@@ -2596,28 +2596,26 @@ func cmdXRead(w *writer, r *request) {
 	r.options("COUNT", &count, "BLOCK", func() { timeout = toMillis(r.next()) }, "STREAMS", func() {
 		failIf(r.left()%2 != 0, "ERR Unbalanced XREAD list of streams: "+
 			"for each stream key an ID or '$' must be specified.")
-		keys, ids = r.several(r.left()/2), r.rest()
+		keys, ids = r.several(r.left()/2), slices.Clone(r.rest())
 	})
 	failIf(keys == nil, errSyntax)
 	if count <= 0 { // who waited is not flooded
 		count = either[int64](r.ready == "", math.MaxInt64, 1000)
 	}
-	found, n := writer{}, 0
+	found, n := writer{resp3: w.resp3}, 0
 	for i, key := range keys {
 		if r.ready != "" && (key != r.ready || r.find(key).typeName() != "stream") {
 			continue
 		}
 		s := read[stream](r, key)
 		if ids[i] == "$" {
-			ids[i] = formatStreamID(cmp.Or(s.last, firstStreamID)) // also when it is run again
+			ids[i] = formatStreamID(cmp.Or(s.last, firstStreamID))
 		}
 		failIf(ids[i] == ">", "ERR The > ID can be specified only when calling XREADGROUP using the GROUP "+
 			"<group> <consumer> option.")
 		if at := s.rank(atID(toStreamID(ids[i], "0"), true)); at < s.n {
 			n++
-			if !w.resp3 { // in which they are a map, not pairs
-				found.array(2)
-			}
+			found.column()
 			found.bulk(key)
 			found.entries(s, at, s.n, count, false)
 		}
@@ -2627,6 +2625,7 @@ func cmdXRead(w *writer, r *request) {
 		w.begin('%', n, n)
 		w.buf = append(w.buf, found.buf...)
 	case timeout >= 0:
+		r.words = append(slices.Clone(r.words[:len(r.words)-len(ids)]), ids...) // $ is the last id as of now
 		r.block(w, keys, timeout, (*writer).nullArray)
 	default:
 		w.nullArray()
@@ -2782,7 +2781,8 @@ func cmdShutdown(w *writer, r *request) {
 	failIf(save && noSave || abort && (save || noSave || now || force), errSyntax)
 	failIf(abort, "ERR No shutdown in progress.")
 	save = save || !noSave && r.server.config.get("save") != ""
-	failIf(!r.server.shutdown(save), "ERR Errors trying to SHUTDOWN. Check logs.")
+	ends := r.server.shutdown(save) || force && r.server.shutdown(false)
+	failIf(!ends, "ERR Errors trying to SHUTDOWN. Check logs.")
 	r.closing = true
 }
 

@@ -326,6 +326,13 @@ func (w *writer) row(pair bool) {
 	}
 }
 
+// column begins a key of a map, and its value, that RESP2 has as a pair.
+func (w *writer) column() {
+	if !w.resp3 {
+		w.array(2)
+	}
+}
+
 func (w *writer) double(f float64) {
 	if w.resp3 {
 		w.line(',', formatDouble(f))

@@ -500,6 +500,7 @@ func TestWriter(t *testing.T) {
 		{"set", func(w *writer) { w.set(3) }, "*3\r\n", "~3\r\n"},
 		{"push", func(w *writer) { w.push(3) }, "*3\r\n", ">3\r\n"},
 		{"pairs", func(w *writer) { w.rows(1, true); w.row(true) }, "*2\r\n", "*1\r\n*2\r\n"},
+		{"columns", func(w *writer) { w.begin('%', 1, 1); w.column() }, "*1\r\n*2\r\n", "%1\r\n"},
 		{"double", func(w *writer) { w.double(0.5) }, "$3\r\n0.5\r\n", ",0.5\r\n"},
 		{"infinity", func(w *writer) { w.double(math.Inf(-1)) }, "$4\r\n-inf\r\n", ",-inf\r\n"},
 		{"verbatim", func(w *writer) { w.verbatim("a\nb") }, "$3\r\na\nb\r\n", "=7\r\ntxt:a\nb\r\n"},
