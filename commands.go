@@ -570,6 +570,9 @@ func (r *request) account(began time.Time, took time.Duration) {
 	r.cmd.calls.Add(1)
 	r.cmd.nanos.Add(int64(took))
 	r.spy(r.store.clock.at(began))
+	if _, traced := r.Conn.(*tap); traced {
+		fmt.Printf("    # %s took %v\n", r.cmd, took)
+	}
 	bar, micros := r.server.config.slow.Load(), took.Microseconds()
 	if bar >= 0 && micros >= bar && r.cmd.flags&(skipSlowlog|noAuth) == 0 {
 		r.setShared(func() { r.logSlow(micros) })
@@ -579,9 +582,10 @@ func (r *request) account(began time.Time, took time.Duration) {
 	}
 }
 
-// more tells whether there are arguments that were not read yet, and left how many.
+// more tells whether there are arguments that were not read yet, and left how many; end fails if there are.
 func (r *request) more() bool { return r.pos < len(r.words) }
 func (r *request) left() int  { return len(r.words) - r.pos }
+func (r *request) end()       { failIf(r.more(), errSyntax) }
 
 // next returns the next argument. An option that ends too early is a syntax error.
 func (r *request) next() string {
@@ -606,8 +610,9 @@ func (r *request) tally(holds func(arg string) bool) (n int) {
 	return n
 }
 
-// option returns the next argument in capitals.
+// option returns the next argument in capitals, and int the number that it must be.
 func (r *request) option() string { return strings.ToUpper(r.next()) }
+func (r *request) int() int64     { return toInt(r.next()) }
 
 // options reads all arguments left as options in any order: pairs of a name and what it sets, a *bool, or a
 // *int64 or *string from the argument behind it, or a func that reads on. Anything else is a syntax error.
@@ -628,15 +633,11 @@ func (r *request) options(known ...any) {
 	}
 }
 
-func (r *request) end() { failIf(r.more(), errSyntax) }
-
 // pairs returns all arguments left, which must be pairs.
 func (r *request) pairs() []string {
 	failIf(r.left()%2 != 0, errArity, r.cmd)
 	return r.rest()
 }
-
-func (r *request) int() int64 { return toInt(r.next()) }
 
 func toInt(s string) int64 {
 	n, ok := parseInt(s)

@@ -105,6 +105,8 @@ var settings = []setting{
 	{"timeout", "0", "seconds that a client may be idle; 0 is for ever", number(0, 1<<31-1), ""},
 	{"loglevel", "notice", "debug, verbose, notice or warning", oneOf("debug verbose notice warning"), ""},
 	{"enable-debug-command", "no", "who may DEBUG: no, local, yes", oneOf("no yes local"), "immutable"},
+	{"trace", "no", "yes prints what clients and server say to each other", oneOf("no yes"), ""},
+	{"chop", "0", "most bytes to read at once while tracing; 0 is no limit", number(0, bulkMax), ""},
 	{"databases", strconv.Itoa(databases), "", number(databases, databases), "immutable"},
 	{"appendonly", "no", "", oneOf("no"), "immutable"},
 	{"maxmemory", "0", "", number(0, 0), "immutable"},
@@ -422,6 +424,11 @@ type conn struct {
 }
 
 func newConn(s *server, socket net.Conn) *conn {
+	if s.config.get("trace") == "yes" {
+		who := socket.RemoteAddr().String()
+		in, out := io.TeeReader(socket, &tracer{title: who + " sends"}), &tracer{title: who + " gets"}
+		socket = &tap{socket, in, io.MultiWriter(socket, out), cmp.Or(int(s.config.int("chop")), bulkMax)}
+	}
 	c := &conn{Conn: socket, server: s, store: s.store, created: s.store.clock.millis()}
 	c.active.Store(c.created)
 	c.in = newReader(c)
@@ -443,6 +450,9 @@ func (c *conn) serve() {
 				c.out.err("ERR " + broken.Error())
 			}
 			return
+		}
+		if _, traced := c.Conn.(*tap); traced {
+			fmt.Printf("    # whole commands: %d, bytes left over: %d\n", len(batch), c.in.Buffered())
 		}
 		c.lookAhead(batch)
 		c.clock = time.Time{}
@@ -619,6 +629,31 @@ func (c *conn) waitOut(cmd *command) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	c.blocked.Store(false)
+}
+
+// --- tracing -----------------------------------------------------------------
+
+// A tap is a connection that shows tracers what it reads, chop bytes at most at a time, and what it writes.
+type tap struct {
+	net.Conn
+	in   io.Reader
+	out  io.Writer
+	chop int
+}
+
+func (t *tap) Read(p []byte) (int, error)  { return t.in.Read(p[:min(len(p), t.chop)]) }
+func (t *tap) Write(p []byte) (int, error) { return t.out.Write(p) }
+
+// Write prints what one side says.
+func (t *tracer) Write(b []byte) (int, error) {
+	text := fmt.Appendf(nil, "%s %s %d bytes\n", time.Now().Format("15:04:05.000000"), t.title, len(b))
+	for rest := b; len(rest) > 0; {
+		size, meaning := t.piece(rest)
+		text = fmt.Appendf(text, "    %-24s %s\n", appendQuoted(nil, string(rest[:min(size, 60)])), meaning)
+		rest = rest[size:]
+	}
+	os.Stdout.Write(text)
+	return len(b), nil
 }
 
 // --- delivery ----------------------------------------------------------------

@@ -239,6 +239,41 @@ const space = " \t\n\v\f\r"
 
 func isSpace(c byte) bool { return strings.IndexByte(space, c) >= 0 }
 
+// --- tracing -----------------------------------------------------------------
+
+// meanings says what a line is, by its first byte; # stands for the rest of it.
+var meanings = map[byte]string{'+': "simple string", '-': "error", ':': "integer", '*': "array of #",
+	'$': "bulk string of # bytes", '=': "text of # bytes", '%': "map of #", '~': "set of #", '>': "push of #",
+	',': "double", '_': "null"}
+
+// A tracer tells what one side says in pieces: lines, the bytes of bulk strings, and parts that arrive alone.
+type tracer struct {
+	title string
+	line  string // of which the end is still to come
+	left  int    // bytes of a bulk string that are still to come, its CR LF included
+}
+
+// piece returns the size of the next piece, and what it is.
+func (t *tracer) piece(b []byte) (size int, meaning string) {
+	if t.left > 0 {
+		size = min(t.left, len(b))
+		t.left -= size
+		return size, either(t.left > 0, "  a part of it", "  all of it")
+	}
+	size = bytes.IndexByte(b, '\n') + 1
+	line := t.line + string(b[:either(size > 0, size, len(b))])
+	if t.line = line; size == 0 {
+		return len(b), "a part of a line"
+	}
+	t.line = ""
+	rest := strings.TrimSpace(line[1:])
+	if n, ok := parseInt(rest); ok && n >= 0 && (line[0] == '$' || line[0] == '=') {
+		t.left = int(n) + 2
+	}
+	meaning = strings.Replace(meanings[line[0]], "#", rest, 1)
+	return size, either(rest == "-1" && line[0] != ':', "null", either(meaning == "", "words", meaning))
+}
+
 // --- writing -----------------------------------------------------------------
 
 // A writer builds replies in memory. It alone knows what RESP3, of HELLO 3, says otherwise than RESP2.

@@ -9,6 +9,8 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
@@ -985,6 +987,59 @@ func repeat(words ...string) (step func()) {
 		c.out.buf = c.out.buf[:0]
 		c.dispatch(batch[0])
 		batch = batch[1:]
+	}
+}
+
+// A tracer knows what each piece is, wherever reads cut what the client says.
+func TestTracer(t *testing.T) {
+	for _, test := range []struct{ chunks, want string }{
+		{"*2|$4|ECHO|$2|hi|", `*2| array of 2, $4| bulk string of 4 bytes, ECHO|   all of it, ` +
+			`$2| bulk string of 2 bytes, hi|   all of it`},
+		{"$5|a/|bc|/+OK|", `$5| bulk string of 5 bytes, a   a part of it, |bc|   all of it, +OK| simple string`},
+		{"$/1/0/|012345/6789|", `$ a part of a line, 1 a part of a line, 0 a part of a line, | bulk string of 10 bytes, ` +
+			`012345   a part of it, 6789|   all of it`},
+		{"PING|:-1|$-1|*-1|$0||%1|>2|_|,1.5|", `PING| words, :-1| integer, $-1| null, *-1| null, $0| bulk string of 0 bytes, ` +
+			`|   all of it, %1| map of 1, >2| push of 2, _| null, ,1.5| double`},
+		{"$x|||-ERR a|", "$x| bulk string of x bytes, | words, | words, -ERR a| error"},
+	} {
+		var tr tracer
+		var got []string
+		for chunk := range strings.SplitSeq(strings.ReplaceAll(test.chunks, "|", "\r\n"), "/") {
+			for b := []byte(chunk); len(b) > 0; {
+				size, meaning := tr.piece(b)
+				got = append(got, string(b[:size])+" "+meaning)
+				b = b[size:]
+			}
+		}
+		if text := strings.ReplaceAll(strings.Join(got, ", "), "\r\n", "|"); text != test.want {
+			t.Errorf("%s\nwant %s\ngot  %s", test.chunks, test.want, text)
+		}
+	}
+}
+
+// What -trace yes -chop 10 prints, and that the commands run all the same.
+func TestTrace(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "trace"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout := os.Stdout
+	os.Stdout = file
+	t.Cleanup(func() { os.Stdout = stdout })
+	s := testServer(t, "trace", "yes", "chop", "10")
+	c := connect(t, s)
+	c.send(encode("SET", "key", "value\x00") + "GET key\r\n*x\r\n")
+	c.gets("+OK\r\n$6\r\nvalue\x00\r\n-ERR Protocol error: invalid multibulk length\r\n")
+	printed, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{" sends 10 bytes\n    \"*3\\r\\n\" ", "\"SE\"                       a part of it\n",
+		"# set took ", "# whole commands: 1, bytes left over: ", "\"value\\x00\\r\\n\"", " gets ",
+		`"-ERR Protocol error: invalid multibulk length\r\n" error`} {
+		if !strings.Contains(string(printed), want) {
+			t.Errorf("%q is missing in\n%s", want, printed)
+		}
 	}
 }
 
