@@ -687,7 +687,9 @@ func (r *request) side() end {
 }
 
 func (r *request) dbIndex(notInt replyError) *db {
+	const farOff replyError = "ERR value is out of range, value must between -2147483648 and 2147483647"
 	n := r.atLeast(math.MinInt64, notInt)
+	failIf(n != int(int32(n)), either(notInt == errNotInt, farOff, notInt))
 	failIf(n < 0 || n >= databases, "ERR DB index is out of range")
 	return r.store.dbs[n]
 }

@@ -45,8 +45,10 @@ const (
 	shrinkMax = 1 << 13       // entries whose index is made anew without anybody noticing
 )
 
-func (d *dict[V]) len() int           { return d.n }
-func (d *dict[V]) at(i int) *entry[V] { return &d.pages[i>>pageBits][i&(pageSize-1)] }
+func (d *dict[V]) len() int            { return d.n }
+func (d *dict[V]) has(key string) bool { return d.where(key) >= 0 }
+func (d *dict[V]) at(i int) *entry[V]  { return &d.pages[i>>pageBits][i&(pageSize-1)] }
+func (d *dict[V]) random() *entry[V]   { return d.at(rand.IntN(d.n)) }
 
 // where returns the place of key, or -1.
 func (d *dict[V]) where(key string) int {
@@ -71,8 +73,6 @@ func (d *dict[V]) get(key string) *V {
 	}
 	return nil
 }
-
-func (d *dict[V]) has(key string) bool { return d.where(key) >= 0 }
 
 // put sets the value of key and tells whether key is new.
 func (d *dict[V]) put(key string, v V) bool {
@@ -156,8 +156,6 @@ func clonePages[E any](pages [][]E) [][]E {
 	}
 	return pages
 }
-
-func (d *dict[V]) random() *entry[V] { return d.at(rand.IntN(d.n)) }
 
 // picks ranges over count random entries: different ones, or, when count is negative, -count that may repeat.
 func (d *dict[V]) picks(count int64) iter.Seq[*entry[V]] {
