@@ -1253,71 +1253,63 @@ func cmdSort(w *writer, r *request) {
 		"BY", func() { by = r.next(); asTheyAre = asTheyAre || !strings.Contains(by, "*") },
 		"GET", func() { gets = append(gets, r.next()) }, "LIMIT", func() { offset, count = r.int(), r.int() },
 		"STORE", func() { dest = r.destination(); failIf(dest == nil, errSyntax) })
-	all, isSet := r.sortables(key, asTheyAre && desc)
-	if asTheyAre && isSet && dest != nil { // whose order nobody can know
-		asTheyAre, alpha, by = false, true, "#"
+	it := cmp.Or(r.find(key), &item{object: &list{}}) // where nothing is it sorts an empty list
+	kind := it.typeName()
+	failIf(kind == "string" || kind == "hash" || kind == "stream", errWrongType)
+	if asTheyAre { // all compare as equal, but for a set that is stored: nobody can know its order
+		alpha, by = true, either(kind == "set" && dest != nil, "#", "")
 	}
-	for i := 0; !asTheyAre && i < len(all); i++ {
-		s := &all[i]
-		if s.by = *cmp.Or(r.follow(by, s.element), new(string)); !alpha && s.by != "" {
+	var all []sortable
+	for parts := range it.elements {
+		s := sortable{element: parts[0], by: *cmp.Or(r.follow(by, parts[0]), new(string))}
+		if !alpha && s.by != "" {
 			var ok bool
 			s.number, ok = parseDouble(strings.TrimLeft(s.by, space))
 			failIf(!ok, "ERR One or more scores can't be converted into double")
 		}
+		all = append(all, s)
+	}
+	if asTheyAre && desc {
+		slices.Reverse(all)
 	}
 	slices.SortStableFunc(all, func(a, b sortable) int {
 		order := cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.element, b.element))
 		order = either(alpha, strings.Compare(a.by, b.by), order)
-		return either(asTheyAre, 0, either(desc, -order, order))
+		return either(desc, -order, order)
 	})
 	all = all[min(max(offset, 0), int64(len(all))):]
+	all = all[:either(count < 0, int64(len(all)), min(count, int64(len(all))))]
 	gets = either(gets == nil, []string{"#"}, gets)
-	var found []*string
-	for _, s := range all[:either(count < 0, int64(len(all)), min(count, int64(len(all))))] {
-		for _, pattern := range gets {
-			found = append(found, r.follow(pattern, s.element))
-		}
-	}
-	if dest == nil {
-		w.array(len(found))
-		for _, s := range found {
-			w.maybe(s)
-		}
-		return
-	}
 	l := &list{}
-	for _, s := range found {
-		l.push(back, *cmp.Or(s, new(string)))
+	if dest == nil {
+		w.array(len(all) * len(gets))
 	}
-	r.replace(w, *dest, "sortstore", l)
-}
-
-// sortables returns what is in a list, a set or, by score, a sorted set.
-func (r *request) sortables(key string, reverse bool) (all []sortable, isSet bool) {
-	it := cmp.Or(r.find(key), &item{object: &list{}}) // where nothing is it sorts an empty list
-	kind := it.typeName()
-	failIf(kind == "string" || kind == "hash" || kind == "stream", errWrongType)
-	for parts := range it.elements {
-		all = append(all, sortable{element: parts[0]})
+	for _, s := range all {
+		for _, pattern := range gets {
+			if found := r.follow(pattern, s.element); dest == nil {
+				w.maybe(found)
+			} else {
+				l.push(back, *cmp.Or(found, new(string)))
+			}
+		}
 	}
-	if reverse {
-		slices.Reverse(all)
+	if dest != nil {
+		r.replace(w, *dest, "sortstore", l)
 	}
-	return all, kind == "set"
 }
 
 // follow returns what a pattern of SORT leads to when element stands for its *; # is the element itself.
 func (r *request) follow(pattern, element string) *string {
-	if pattern == "#" {
-		return &element
-	}
 	before, after, ok := strings.Cut(pattern, "*")
+	if !ok {
+		return either(pattern == "#", &element, nil)
+	}
 	end, field, _ := strings.Cut(after, "->")
 	end = either(field == "", after, end) // it leads to a string, else to a field of a hash
 	switch it := r.find(before + element + end); {
-	case ok && field != "" && it.typeName() == "hash":
+	case field != "" && it.typeName() == "hash":
 		return it.object.(*hash).get(field)
-	case ok && field == "" && it.typeName() == "string":
+	case field == "" && it.typeName() == "string":
 		s := it.string()
 		return &s
 	}
