@@ -175,12 +175,12 @@ var table = []group{
 		{"GETDEL key", "Returns the string at a key and deletes it.", fastWrite, cmdGetDel},
 		{"GETEX key [" + lifetimes + "|PERSIST]", "Returns a string, sets a deadline.", fastWrite, cmdGetEx},
 		{"GETRANGE|SUBSTR key start end", "Returns a part of the string at a key.", readonly, cmdGetRange},
-		{"GETSET key value", "Sets a key to a string and returns the old one.", fastGrow, cmdGetSet},
+		{"GETSET key value", "Sets a key to a string and returns the old one.", fastGrow, cmdSet},
 		{"INCR|DECR key", "Adds 1 to an integer, or takes it away.", fastGrow, cmdIncr},
 		{"LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", "Compares strings.", readonly, cmdLCS},
 		{"MGET key [key ...]", "Returns the strings at several keys.", fastRead, cmdMGet},
 		{"MSET|MSETNX key value [key value ...]", "Sets several keys, or all if none exists.", grow, cmdMSet},
-		{"PSETEX|SETEX key time value", "Sets a key and its time to live.", grow, cmdSetEx},
+		{"PSETEX|SETEX key time value", "Sets a key and its time to live.", grow, cmdSet},
 		{"SET key value [NX|XX] [GET] [" + lifetimes + "|KEEPTTL]", "Sets a key to a string.", grow, cmdSet},
 		{"SETNX key value", "Sets a key if it does not exist.", fastGrow, cmdMSet},
 		{"SETRANGE key offset value", "Overwrites a part of the string at a key.", grow, cmdSetRange},
@@ -1319,7 +1319,6 @@ func (r *request) follow(pattern, element string) *string {
 // --- string ------------------------------------------------------------------
 
 func cmdGet(w *writer, r *request)    { w.maybe(r.stringItem(r.next()).stringOrNil()) }
-func cmdGetSet(w *writer, r *request) { r.set(w, r.next(), r.next(), &setOptions{get: true}) }
 func cmdStrLen(w *writer, r *request) { w.int(r.stringItem(r.next()).length()) }
 
 func cmdMGet(w *writer, r *request) {
@@ -1329,55 +1328,53 @@ func cmdMGet(w *writer, r *request) {
 	}
 }
 
-// setOptions are the options of SET. Other commands are SET with some of them.
-type setOptions struct {
-	nx, xx, get bool
-	word, n     string // what it says about a deadline, like ex 10
-}
+// A lifetime is what options say about a deadline: a word like ex, and its number.
+type lifetime struct{ word, n string }
 
-// lifetimes returns the options about a deadline; each excludes the others.
-func (o *setOptions) lifetimes(r *request, alone string) (known []any) {
-	for _, word := range []string{"ex", "px", "exat", "pxat", alone} {
-		known = append(known, strings.ToUpper(word), func() {
-			failIf(o.word != "" && o.word != word, errSyntax)
-			if o.word = word; word != alone {
-				o.n = r.next()
-			}
-		})
+// read reads all arguments left as options: those about a deadline, which exclude each other, and more.
+func (l *lifetime) read(r *request, alone string, more ...any) {
+	said := func() {
+		word := strings.ToLower(r.words[r.pos-1])
+		failIf(l.word != "" && l.word != word, errSyntax)
+		if l.word = word; strings.Contains(word, "x") {
+			l.n = r.next()
+		}
 	}
-	return known
+	r.options(append(more, "EX", said, "PX", said, "EXAT", said, "PXAT", said, alone, said)...)
 }
 
 // deadline returns the deadline in Unix ms that is to be set, 0 for none.
-func (o *setOptions) deadline(r *request) int64 {
-	if !strings.Contains(o.word, "x") {
+func (l *lifetime) deadline(r *request) int64 {
+	if !strings.Contains(l.word, "x") {
 		return 0
 	}
-	n := toInt(o.n)
+	n := toInt(l.n)
 	failIf(n <= 0, errExpireTime, r.cmd)
-	return r.deadline(n, o.word)
+	return r.deadline(n, l.word)
 }
 
+// cmdSet is SET, GETSET, which is SET GET, and SETEX and PSETEX, which are SET EX and SET PX.
 func cmdSet(w *writer, r *request) {
-	key, text := r.next(), r.next()
-	if !r.more() {
-		r.setString(key, text, "set", 0)
+	key := r.next()
+	if r.left() == 1 && r.cmd.name == "set" {
+		r.setString(key, r.next(), "set", 0)
 		w.ok()
 		return
 	}
-	var o setOptions
-	r.options(append(o.lifetimes(r, "keepttl"), "NX", &o.nx, "XX", &o.xx, "GET", &o.get)...)
-	failIf(o.nx && o.xx, errSyntax)
-	r.set(w, key, text, &o)
-}
-
-// set sets a key as the options say. It replies with the old string, if they want it, else OK or null.
-func (r *request) set(w *writer, key, text string, o *setOptions) {
-	at := o.deadline(r)
+	nx, xx, get, life := false, false, r.cmd.name == "getset", lifetime{}
+	if strings.HasSuffix(r.cmd.name, "setex") {
+		life = lifetime{r.cmd.name, r.next()}
+	}
+	text := r.next()
+	if r.more() {
+		life.read(r, "KEEPTTL", "NX", &nx, "XX", &xx, "GET", &get)
+	}
+	failIf(nx && xx, errSyntax)
+	at := life.deadline(r)
 	it := r.find(key) // which drops what is dead, so that its deadline is not kept
-	barred := o.nx && it != nil || o.xx && it == nil
+	barred := nx && it != nil || xx && it == nil
 	switch {
-	case o.get:
+	case get:
 		w.maybe(r.stringItem(key).stringOrNil())
 	case barred:
 		w.null()
@@ -1387,16 +1384,11 @@ func (r *request) set(w *writer, key, text string, o *setOptions) {
 	if barred {
 		return
 	}
-	at = either(o.word == "keepttl", cmp.Or(it, new(item)).deadline, at)
-	r.setString(key, text, "set", at)
-	if at != 0 && o.word != "keepttl" {
+	kept := either(life.word == "keepttl", cmp.Or(it, new(item)).deadline, 0)
+	r.setString(key, text, "set", at+kept) // one of them is 0
+	if at != 0 {
 		r.notify(r.db, key, "expire")
 	}
-}
-
-func cmdSetEx(w *writer, r *request) {
-	key, o := r.next(), setOptions{word: r.cmd.name, n: r.next()}
-	r.set(w, key, r.next(), &o)
 }
 
 func cmdGetDel(w *writer, r *request) {
@@ -1406,12 +1398,12 @@ func cmdGetDel(w *writer, r *request) {
 }
 
 func cmdGetEx(w *writer, r *request) {
-	key, o := r.next(), setOptions{}
-	r.options(o.lifetimes(r, "persist")...)
+	key, life := r.next(), lifetime{}
+	life.read(r, "PERSIST")
 	text := r.stringItem(key).stringOrNil()
 	w.maybe(text)
-	if text != nil && o.word != "" {
-		r.expireAt(key, o.deadline(r))
+	if text != nil && life.word != "" {
+		r.expireAt(key, life.deadline(r))
 	}
 }
 
