@@ -1797,24 +1797,22 @@ func bpop[T any, P pointer[T]](w *writer, r *request) {
 	r.take(w, key, c, r.cmd.end(), 1, func() {})
 }
 
-// toTimeout reads how long a command may block, in seconds; 0 is for ever.
+// toTimeout reads how long a command may block, in seconds, and toMillis in ms; 0 is for ever.
 func toTimeout(s string) time.Duration {
 	seconds, ok := parseDouble(s)
-	failIf(!ok, "ERR timeout is not a float or out of range")
-	ms := math.Ceil(seconds * 1000)
-	failIf(ms < 0 || ms >= 1<<63, "ERR timeout is negative") // which is what C makes of the largest
-	return millis(int64(ms))
+	ms := math.Ceil(seconds * 1000) // the largest is negative, as in C
+	return millis(int64(either(ms < 1<<63, ms, -1)), ok, "a float")
 }
 
 func toMillis(s string) time.Duration {
 	n, ok := parseInt(s)
-	failIf(!ok, "ERR timeout is not an integer or out of range")
-	failIf(n < 0, "ERR timeout is negative")
-	return millis(n)
+	return millis(n, ok, "an integer")
 }
 
 // millis returns n ms, or as many as a Duration can hold.
-func millis(n int64) time.Duration {
+func millis(n int64, ok bool, kind string) time.Duration {
+	failIf(!ok, "ERR timeout is not %s or out of range", kind)
+	failIf(n < 0, "ERR timeout is negative")
 	return time.Duration(min(n, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 }
 
