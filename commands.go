@@ -1647,8 +1647,7 @@ func (f *bitField) plus(n, by int64) (v int64, ok bool) {
 
 // read reads what follows the verb.
 func (f *bitField) read(r *request) {
-	known := slices.Contains([]string{"GET", "SET", "INCRBY"}, f.verb)
-	failIf(!known || r.left() < 2+oneIf(f.verb != "GET"), errSyntax)
+	failIf(r.left() < 2+oneIf(f.verb != "GET"), errSyntax)
 	encoding := cmp.Or(r.next(), " ")
 	size, ok := parseInt(encoding[1:])
 	f.signed, f.size = encoding[0] == 'i', int(size)
@@ -1662,18 +1661,17 @@ func (f *bitField) read(r *request) {
 
 func cmdBitField(w *writer, r *request) {
 	key, overflow, fields, end := r.next(), "WRAP", []bitField(nil), 0
-	for r.more() {
-		f := bitField{verb: r.option(), overflow: overflow}
-		if f.verb == "OVERFLOW" {
-			modes := []string{"WRAP", "SAT", "FAIL"}
-			overflow = modes[r.choose("ERR Invalid OVERFLOW type specified", modes...)]
-			continue
-		}
+	field := func() {
+		f := bitField{verb: strings.ToUpper(r.words[r.pos-1]), overflow: overflow}
 		if f.read(r); f.verb != "GET" {
 			end = max(end, int(f.at)+f.size)
 		}
 		fields = append(fields, f)
 	}
+	r.options("GET", field, "SET", field, "INCRBY", field, "OVERFLOW", func() {
+		modes := []string{"WRAP", "SAT", "FAIL"}
+		overflow = modes[r.choose("ERR Invalid OVERFLOW type specified", modes...)]
+	})
 	failIf(end > 0 && r.cmd.flags&readonly != 0, "ERR BITFIELD_RO only supports the GET subcommand")
 	it, t, grew, changes := r.stringItem(key), &buffer{}, false, 0
 	if end > 0 {
