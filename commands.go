@@ -216,7 +216,7 @@ var table = []group{
 		{"HRANDFIELD key [count [WITHVALUES]]", "Returns random fields.", readonly, random(fieldsOf)},
 		{"HSCAN key cursor" + matching, "Goes through the fields.", readonly, scan(fieldsOf)},
 		{"HSET|HMSET key field value [field value ...]", "Sets fields.", fastGrow, cmdHSet},
-		{"HSETNX key field value", "Sets a field if the hash does not have it.", fastGrow, cmdHSetNX},
+		{"HSETNX key field value", "Sets a field if the hash does not have it.", fastGrow, cmdHSet},
 		{"HSTRLEN key field", "Returns the length of a value.", fastRead, look(read[hash], putLength)},
 	}},
 	{"set", 's', []row{
@@ -1956,22 +1956,17 @@ func cmdLPos(w *writer, r *request) {
 
 // --- hash --------------------------------------------------------------------
 
-// cmdHSet is HSET, which replies with the number of new fields, and HMSET.
+// cmdHSet is HSET and HSETNX, which reply with the number of new fields, and HMSET.
 func cmdHSet(w *writer, r *request) {
-	key, list, added := r.next(), r.pairs(), 0
+	key, list, added, onlyNew := r.next(), r.pairs(), 0, r.cmd.name == "hsetnx"
 	h := edit[hash](r, key)
 	for i := 0; i < len(list); i += 2 {
-		added += oneIf(h.put(list[i], list[i+1]))
+		if !onlyNew || !h.has(list[i]) {
+			added += oneIf(h.put(list[i], list[i+1]))
+		}
 	}
-	r.changed(key, "hset", len(list)/2)
-	w.done(r.cmd.name == "hset", added)
-}
-
-func cmdHSetNX(w *writer, r *request) {
-	key, field, v := r.next(), r.next(), r.next()
-	h := edit[hash](r, key)
-	isNew := !h.has(field) && h.put(field, v)
-	w.int(r.changed(key, "hset", oneIf(isNew)))
+	r.changed(key, "hset", either(onlyNew, added, len(list)/2))
+	w.done(r.cmd.name != "hmset", added)
 }
 
 // look makes the commands that look up names in a dict: put writes what is there, or that nothing is.
