@@ -1749,15 +1749,13 @@ func (r *request) take(w *writer, key string, from container, where end, count i
 
 // filled returns the first of keys that holds something of type T, nil if there is none.
 func filled[T any, P pointer[T]](r *request, keys []string) (key string, c P) {
+	if r.ready != "" { // by something that may be of another type
+		_, ok := cmp.Or(r.find(r.ready), new(item)).object.(P)
+		keys = either(ok, []string{r.ready}, nil)
+	}
 	for _, key := range keys {
-		it := r.find(key)
-		if it == nil || r.ready != "" && r.ready != key {
-			continue // it was not filled
-		}
-		_, ok := it.object.(P)
-		failIf(!ok && r.ready == "", errWrongType)
-		if ok {
-			return key, edit[T, P](r, key)
+		if c := edit[T, P](r, key); c.len() > 0 {
+			return key, c
 		}
 	}
 	return "", nil
