@@ -1747,18 +1747,20 @@ func (r *request) take(w *writer, key string, from container, where end, count i
 	}
 }
 
-// filled returns the first of keys that holds something of type T, nil if there is none.
-func filled[T any, P pointer[T]](r *request, keys []string) (key string, c P) {
-	if r.ready != "" { // by something that may be of another type
+// await runs then with the first of keys that holds a T. When none does, the client waits, or is told none.
+func await[T any, P pointer[T]](w *writer, r *request, keys []string, timeout time.Duration,
+	none func(w *writer), then func(key string, c P)) {
+	if r.ready != "" { // filled by something that may be of another type
 		_, ok := cmp.Or(r.find(r.ready), new(item)).object.(P)
 		keys = either(ok, []string{r.ready}, nil)
 	}
 	for _, key := range keys {
 		if c := edit[T, P](r, key); c.len() > 0 {
-			return key, c
+			then(key, c)
+			return
 		}
 	}
-	return "", nil
+	r.block(w, keys, timeout, none)
 }
 
 func mpop[T any, P pointer[T]](w *writer, r *request) {
@@ -1768,29 +1770,22 @@ func mpop[T any, P pointer[T]](w *writer, r *request) {
 	}
 	keys, where, count := r.keysAfterCount(errSyntax), r.side(), 1
 	r.options("COUNT", func() { count = r.atLeast(1, "ERR count should be greater than 0"); r.end() })
-	timeout := toTimeout(seconds)
-	key, c := filled[T, P](r, keys)
-	if c == nil {
-		r.block(w, keys, timeout, (*writer).nullArray)
-		return
-	}
-	count = min(count, c.len())
-	w.array(2)
-	w.bulk(key)
-	w.array(count)
-	r.take(w, key, c, where, count, func() { w.array(2) })
+	await(w, r, keys, toTimeout(seconds), (*writer).nullArray, func(key string, c P) {
+		count = min(count, c.len())
+		w.array(2)
+		w.bulk(key)
+		w.array(count)
+		r.take(w, key, c, where, count, func() { w.array(2) })
+	})
 }
 
 func bpop[T any, P pointer[T]](w *writer, r *request) {
 	keys, timeout := r.several(r.left()-1), toTimeout(r.next())
-	key, c := filled[T, P](r, keys)
-	if c == nil {
-		r.block(w, keys, timeout, (*writer).nullArray)
-		return
-	}
-	w.array(2 + oneIf(r.cmd.group.name != "list"))
-	w.bulk(key)
-	r.take(w, key, c, r.cmd.end(), 1, func() {})
+	await(w, r, keys, timeout, (*writer).nullArray, func(key string, c P) {
+		w.array(2 + oneIf(r.cmd.group.name != "list"))
+		w.bulk(key)
+		r.take(w, key, c, r.cmd.end(), 1, func() {})
+	})
 }
 
 // toTimeout reads how long a command may block, in seconds, and toMillis in ms; 0 is for ever.
@@ -1841,17 +1836,14 @@ func cmdLMove(w *writer, r *request) {
 	if r.more() {
 		timeout = toTimeout(r.next())
 	}
-	_, source := filled[list](r, []string{from})
-	if source == nil {
-		r.block(w, []string{from}, timeout, (*writer).null)
-		return
-	}
-	dest := edit[list](r, to) // which may be the same
-	s := source.pop(take)
-	dest.push(put, s)
-	r.changed(to, either(put == front, "lpush", "rpush"), 1)
-	r.changed(from, either(take == front, "lpop", "rpop"), 1)
-	w.bulk(s)
+	await(w, r, []string{from}, timeout, (*writer).null, func(_ string, source *list) {
+		dest := edit[list](r, to) // which may be the same
+		s := source.pop(take)
+		dest.push(put, s)
+		r.changed(to, either(put == front, "lpush", "rpush"), 1)
+		r.changed(from, either(take == front, "lpop", "rpop"), 1)
+		w.bulk(s)
+	})
 }
 
 // element returns element i of a list in place, counted from the end when negative; nil when there is none.
