@@ -1897,10 +1897,9 @@ func cmdLTrim(r *request) {
 func cmdLRem(w *writer, r *request) {
 	key, count, s := r.next(), r.int(), r.next()
 	l, kept, removed := edit[list](r, key), &list{}, 0
-	most := int(min(max(count, -count), int64(l.n)))
-	most = either(most > 0, most, l.n) // it is less for 0, and for what has no opposite
+	most := max(count, -count) // 0 is no limit, and so is what has no opposite
 	for _, e := range l.span(0, l.n, count < 0) {
-		if e == s && removed < most {
+		if e == s && (most <= 0 || int64(removed) < most) {
 			removed++
 		} else {
 			kept.push(either(count < 0, front, back), e)
