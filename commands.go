@@ -1489,8 +1489,7 @@ func (r *request) add(w *writer, n, by string, notNumber replyError) (sum string
 	x, ok := parseInt(n)
 	failIf(!ok, notNumber)
 	y := toInt(by)
-	overflows := y > 0 && x > math.MaxInt64-y || y < 0 && x < math.MinInt64-y
-	failIf(overflows, "ERR increment or decrement would overflow")
+	failIf((x+y < x) != (y < 0), "ERR increment or decrement would overflow")
 	w.int64(x + y)
 	return strconv.FormatInt(x+y, 10)
 }
