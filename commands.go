@@ -1238,7 +1238,7 @@ func cmdWait(w *writer, r *request) {
 
 // --- SORT --------------------------------------------------------------------
 
-// A sortable is an element, and what SORT compares: a text, empty when BY finds none, or the number in it.
+// A sortable is an element, and what SORT compares: the number that BY finds, if any, and then a text.
 type sortable struct {
 	element, by string
 	number      float64
@@ -1262,10 +1262,10 @@ func cmdSort(w *writer, r *request) {
 	var all []sortable
 	for parts := range it.elements {
 		s := sortable{element: parts[0], by: *cmp.Or(r.follow(by, parts[0]), new(string))}
-		if !alpha && s.by != "" {
-			var ok bool
-			s.number, ok = parseDouble(strings.TrimLeft(s.by, space))
-			failIf(!ok, "ERR One or more scores can't be converted into double")
+		if !alpha {
+			number, ok := parseDouble(strings.TrimLeft(s.by, space))
+			failIf(!ok && s.by != "", "ERR One or more scores can't be converted into double")
+			s.number, s.by = number, s.element
 		}
 		all = append(all, s)
 	}
@@ -1273,8 +1273,7 @@ func cmdSort(w *writer, r *request) {
 		slices.Reverse(all)
 	}
 	slices.SortStableFunc(all, func(a, b sortable) int {
-		order := cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.element, b.element))
-		order = either(alpha, strings.Compare(a.by, b.by), order)
+		order := cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.by, b.by))
 		return either(desc, -order, order)
 	})
 	all = all[min(max(offset, 0), int64(len(all))):]
@@ -1307,11 +1306,10 @@ func (r *request) follow(pattern, element string) *string {
 	end, field, _ := strings.Cut(after, "->")
 	end = either(field == "", after, end) // it leads to a string, else to a field of a hash
 	switch it := r.find(before + element + end); {
-	case field != "" && it.typeName() == "hash":
+	case field == "":
+		return it.stringOrNil()
+	case it.typeName() == "hash":
 		return it.object.(*hash).get(field)
-	case field == "" && it.typeName() == "string":
-		s := it.string()
-		return &s
 	}
 	return nil
 }
