@@ -1777,8 +1777,7 @@ func mpop[T any, P pointer[T]](w *writer, r *request) {
 }
 
 func bpop[T any, P pointer[T]](w *writer, r *request) {
-	keys, timeout := r.several(r.left()-1), toTimeout(r.next())
-	await(w, r, keys, timeout, (*writer).nullArray, func(key string, c P) {
+	await(w, r, r.several(r.left()-1), toTimeout(r.next()), (*writer).nullArray, func(key string, c P) {
 		w.array(2 + oneIf(r.cmd.group.name != "list"))
 		w.bulk(key)
 		r.take(w, key, c, r.cmd.end(), 1, func() {})
