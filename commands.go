@@ -1558,7 +1558,7 @@ func (r *request) bitRange(it *item) (i, j int) {
 		return 0, 0
 	}
 	ends, unit := []int64{0, -1}, 8
-	for k := 0; k < len(ends) && r.more(); k++ {
+	for k := range min(len(ends), r.left()) {
 		ends[k] = r.int()
 	}
 	if r.more() {
@@ -1585,8 +1585,7 @@ func cmdBitCount(w *writer, r *request) {
 }
 
 func cmdBitPos(w *writer, r *request) {
-	key := r.next()
-	bit := r.int()
+	key, bit := r.next(), r.int()
 	failIf(bit&^1 != 0, "ERR The bit argument must be 1 or 0.")
 	it, ends := r.stringItem(key), r.left() > 1
 	i, j := r.bitRange(it)
@@ -1601,8 +1600,7 @@ func cmdBitPos(w *writer, r *request) {
 }
 
 func cmdBitOp(w *writer, r *request) {
-	op, dest := r.oneOf("AND", "OR", "XOR", "NOT"), r.next()
-	keys := r.rest()
+	op, dest, keys := r.oneOf("AND", "OR", "XOR", "NOT"), r.next(), r.rest()
 	failIf(op == 3 && len(keys) > 1, "ERR BITOP NOT must be called with a single source key.")
 	var result buffer
 	for n, key := range keys {
