@@ -1640,25 +1640,20 @@ func (f *bitField) plus(n, by int64) (v int64, ok bool) {
 	return either(over, high, low), f.overflow == "SAT"
 }
 
-// read reads what follows the verb.
-func (f *bitField) read(r *request) {
-	failIf(r.left() < 2+oneIf(f.verb != "GET"), errSyntax)
-	encoding := cmp.Or(r.next(), " ")
-	size, ok := parseInt(encoding[1:])
-	f.signed, f.size = encoding[0] == 'i', int(size)
-	bad := !ok || size < 1 || size > int64(63+oneIf(f.signed)) || !f.signed && encoding[0] != 'u'
-	failIf(bad, "ERR Invalid bitfield type. "+
-		"Use something like i16 u8. Note that u64 is not supported but i64 is.")
-	if f.at = r.bitOffset(size); f.verb != "GET" {
-		f.value = r.int()
-	}
-}
-
 func cmdBitField(w *writer, r *request) {
 	key, overflow, fields, end := r.next(), "WRAP", []bitField(nil), 0
 	field := func() {
 		f := bitField{verb: strings.ToUpper(r.words[r.pos-1]), overflow: overflow}
-		if f.read(r); f.verb != "GET" {
+		writes := f.verb != "GET"
+		failIf(r.left() < 2+oneIf(writes), errSyntax)
+		encoding := cmp.Or(r.next(), " ")
+		size, ok := parseInt(encoding[1:])
+		f.signed, f.size = encoding[0] == 'i', int(size)
+		bad := !ok || size < 1 || size > int64(63+oneIf(f.signed)) || !f.signed && encoding[0] != 'u'
+		failIf(bad, "ERR Invalid bitfield type. "+
+			"Use something like i16 u8. Note that u64 is not supported but i64 is.")
+		if f.at = r.bitOffset(size); writes {
+			f.value = r.int()
 			end = max(end, int(f.at)+f.size)
 		}
 		fields = append(fields, f)
