@@ -172,7 +172,7 @@ var table = []group{
 		{"APPEND key value", "Appends to the string at a key.", fastGrow, cmdAppend},
 		{"DECRBY|INCRBY|INCRBYFLOAT key number", "Adds to a number, or subtracts.", fastGrow, cmdIncr},
 		{"GET key", "Returns the string at a key.", fastRead, cmdGet},
-		{"GETDEL key", "Returns the string at a key and deletes it.", fastWrite, cmdGetDel},
+		{"GETDEL key", "Returns the string at a key and deletes it.", fastWrite, cmdGetEx},
 		{"GETEX key [" + lifetimes + "|PERSIST]", "Returns a string, sets a deadline.", fastWrite, cmdGetEx},
 		{"GETRANGE|SUBSTR key start end", "Returns a part of the string at a key.", readonly, cmdGetRange},
 		{"GETSET key value", "Sets a key to a string and returns the old one.", fastGrow, cmdSet},
@@ -1389,14 +1389,9 @@ func cmdSet(w *writer, r *request) {
 	}
 }
 
-func cmdGetDel(w *writer, r *request) {
-	key := r.next()
-	w.maybe(r.stringItem(key).stringOrNil())
-	r.delete(key)
-}
-
+// cmdGetEx is GETEX, and GETDEL, which is GETEX PXAT 1.
 func cmdGetEx(w *writer, r *request) {
-	key, life := r.next(), lifetime{}
+	key, life := r.next(), either(r.cmd.name == "getdel", lifetime{"pxat", "1"}, lifetime{})
 	life.read(r, "PERSIST")
 	text := r.stringItem(key).stringOrNil()
 	w.maybe(text)
