@@ -979,7 +979,7 @@ func cmdClientUnblock(w *writer, r *request) {
 func cmdClientPause(r *request) {
 	text := r.next()
 	all := !r.more() || r.choose("ERR CLIENT PAUSE mode must be WRITE or ALL", "WRITE", "ALL") == 1
-	until := time.Now().Add(toMillis(text)).UnixMilli()
+	until := time.Now().Add(millis(parseInt(text))).UnixMilli()
 	r.server.allStop.Store(all)
 	r.store.frozen.Store(until)
 }
@@ -1228,7 +1228,7 @@ func cmdObject(w *writer, r *request) {
 
 // cmdWait answers what is true of a master without replicas: that none has what was written.
 func cmdWait(w *writer, r *request) {
-	n, timeout, none := r.int(), toMillis(r.next()), func(w *writer) { w.int(0) }
+	n, timeout, none := r.int(), millis(parseInt(r.next())), func(w *writer) { w.int(0) }
 	if n > 0 {
 		r.block(w, nil, timeout, none)
 	} else {
@@ -1772,21 +1772,17 @@ func bpop[T any, P pointer[T]](w *writer, r *request) {
 	})
 }
 
-// toTimeout reads how long a command may block, in seconds, and toMillis in ms; 0 is for ever.
+// toTimeout reads how long a command may block, in seconds; 0 is for ever.
 func toTimeout(s string) time.Duration {
 	seconds, ok := parseDouble(s)
+	failIf(!ok, "ERR timeout is not a float or out of range")
 	ms := math.Ceil(seconds * 1000) // the largest is negative, as in C
-	return millis(int64(either(ms < 1<<63, ms, -1)), ok, "a float")
+	return millis(int64(either(ms < 1<<63, ms, -1)), true)
 }
 
-func toMillis(s string) time.Duration {
-	n, ok := parseInt(s)
-	return millis(n, ok, "an integer")
-}
-
-// millis returns n ms, or as many as a Duration can hold.
-func millis(n int64, ok bool, kind string) time.Duration {
-	failIf(!ok, "ERR timeout is not %s or out of range", kind)
+// millis makes a timeout of what parseInt read, in ms; a longer one than a Duration can hold is cut.
+func millis(n int64, ok bool) time.Duration {
+	failIf(!ok, "ERR timeout is not an integer or out of range")
 	failIf(n < 0, "ERR timeout is negative")
 	return time.Duration(min(n, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 }
@@ -2544,7 +2540,7 @@ func (w *writer) entries(s *stream, i, j int, count int64, reverse bool) {
 
 func cmdXRead(w *writer, r *request) {
 	count, timeout, keys, ids := int64(0), time.Duration(-1), []string(nil), []string(nil)
-	r.options("COUNT", &count, "BLOCK", func() { timeout = toMillis(r.next()) }, "STREAMS", func() {
+	r.options("COUNT", &count, "BLOCK", func() { timeout = millis(parseInt(r.next())) }, "STREAMS", func() {
 		failIf(r.left()%2 != 0, "ERR Unbalanced XREAD list of streams: "+
 			"for each stream key an ID or '$' must be specified.")
 		keys, ids = r.several(r.left()/2), slices.Clone(r.rest())
