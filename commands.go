@@ -2256,10 +2256,7 @@ func cmdZAdd(w *writer, r *request) {
 			e.score += *old
 			failIf(math.IsNaN(e.score), "ERR resulting score is not a number (NaN)")
 		}
-		skip := xx
-		if old != nil {
-			skip = nx || gt && e.score <= *old || lt && e.score >= *old
-		}
+		skip := old == nil && xx || old != nil && (nx || gt && e.score <= *old || lt && e.score >= *old)
 		if incr {
 			putScore(w, either(skip, nil, &e.score))
 		}
