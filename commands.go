@@ -2287,18 +2287,19 @@ func (c *command) order() string {
 		either(strings.Contains(c.name, "score") || c.name == "zcount", "score", "rank"))
 }
 
-// interval reads the two ends of a range, and returns what finds it: the ranks i up to and without j.
-func interval(by, first, last string) func(z *zset) (i, j int) {
+// interval reads the two ends of a range, and finds the sorted set and the ranks i up to and without j.
+func (r *request) interval(key, by, first, last string) (z *zset, i, j int) {
 	if by == "rank" {
 		start, stop := toInt(first), toInt(last)
-		return func(z *zset) (int, int) { return span(start, stop, z.len()) }
+		z = read[zset](r, key)
+		i, j = span(start, stop, z.len())
+		return z, i, j
 	}
-	read := either(by == "lex", lexBorder, scoreBorder)
-	low, high := read(first, false), read(last, true)
-	return func(z *zset) (int, int) {
-		i := z.order.rank(low)
-		return i, max(i, z.order.rank(high))
-	}
+	border := either(by == "lex", lexBorder, scoreBorder)
+	low, high := border(first, false), border(last, true)
+	z = read[zset](r, key)
+	i = z.order.rank(low)
+	return z, i, max(i, z.order.rank(high))
 }
 
 // scoreBorder reads a score, exclusive behind (. It is less strict than ZADD: nothing at all is 0.
@@ -2337,9 +2338,7 @@ func cmdZRange(w *writer, r *request) {
 	if reverse && by != "rank" {
 		first, last = last, first
 	}
-	find := interval(by, first, last)
-	z := read[zset](r, key)
-	i, j := find(z)
+	z, i, j := r.interval(key, by, first, last)
 	if by == "rank" && reverse {
 		i, j = z.len()-j, z.len()-i
 	}
@@ -2362,11 +2361,9 @@ func cmdZRange(w *writer, r *request) {
 // cmdZCount is ZCOUNT, ZLEXCOUNT and ZREMRANGEBYRANK, -SCORE and -LEX: it counts a range, or removes it.
 func cmdZCount(w *writer, r *request) {
 	key := r.next()
-	find := interval(r.cmd.order(), r.next(), r.next())
-	z := edit[zset](r, key)
-	i, j := find(z)
+	_, i, j := r.interval(key, r.cmd.order(), r.next(), r.next())
 	if r.cmd.flags&write != 0 {
-		z.cut(i, j, false)
+		edit[zset](r, key).cut(i, j, false)
 		r.changed(key, r.cmd.name, j-i)
 	}
 	w.int(j - i)
