@@ -2342,11 +2342,10 @@ func cmdZRange(w *writer, r *request) {
 	if by == "rank" && reverse {
 		i, j = z.len()-j, z.len()-i
 	}
-	n := int64(j - i)
-	offset = either(by == "rank", 0, min(offset, n)) // for ranks whatever LIMIT said
-	offset = either(offset < 0, n, offset)
-	size := int(either(count < 0, n-offset, min(count, n-offset)))
-	i = either(reverse, j-int(offset)-size, i+int(offset))
+	offset = either(by == "rank", 0, offset)      // whatever LIMIT said
+	skip := int(min(uint64(offset), uint64(j-i))) // a number below 0 is more than all
+	size := int(min(uint64(count), uint64(j-i-skip)))
+	i = either(reverse, j-skip-size, i+skip)
 	if dest == nil {
 		w.ranked(z, i, i+size, reverse, withScores)
 		return
