@@ -305,14 +305,14 @@ var table = []group{
 		{"CONFIG REWRITE", "Says that there is no file to write.", control, cmdConfigRewrite},
 		{"CONFIG SET parameter value [parameter value ...]", "Changes settings.", control, ok(cmdConfigSet)},
 		{"DBSIZE", "Counts the keys of the database.", fastRead, cmdDBSize},
-		{"DEBUG OBJECT key", "Tells how a value is kept.", control | lockRead | debugging, cmdDebugObject},
+		{"DEBUG OBJECT key", "Tells how a value is kept.", control | lockRead | debugging, cmdObject},
 		{"DEBUG RELOAD", "Saves and loads the keyspace.", control | debugging | noMulti, ok(cmdDebugReload)},
 		{"DEBUG SET-ACTIVE-EXPIRE 0|1", "Stops the sampler.", control | debugging, ok(cmdDebugExpire)},
 		{"DEBUG SLEEP seconds", "Stops the server.", control | lockWrite | debugging, ok(cmdDebugSleep)},
 		{"FLUSHALL|FLUSHDB [ASYNC|SYNC]", "Deletes all keys, or those of the database.", write, ok(cmdFlush)},
 		{"INFO [section [section ...]]", "Tells about the server.", anytime | lockRead, cmdInfo},
 		{"LASTSAVE", "Returns the Unix time of the last save.", anytime | fast, cmdLastSave},
-		{"MEMORY USAGE key [SAMPLES count]", "Estimates the bytes of a key.", readonly, cmdMemoryUsage},
+		{"MEMORY USAGE key [SAMPLES count]", "Estimates the bytes of a key.", readonly, cmdObject},
 		{"MONITOR", "Shows every command that the server runs.", control, cmdMonitor},
 		{"ROLE", "Says that this is a master without replicas.", session | fast, cmdRole},
 		{"SAVE", "Saves the keyspace.", admin | noscript | noAsyncLoading | noMulti, ok(cmdSave)},
@@ -1212,17 +1212,29 @@ func cmdScan(w *writer, r *request) {
 
 func length[T any, P pointer[T]](w *writer, r *request) { w.int(read[T, P](r, r.next()).len()) }
 
+// cmdObject is OBJECT, DEBUG OBJECT and MEMORY USAGE, which tell how a value is kept.
 func cmdObject(w *writer, r *request) {
-	it := r.find(r.next())
-	switch _, encoding := it.kind(); {
+	key := r.next()
+	r.options("SAMPLES", func() { failIf(r.int() < 0, errSyntax) }) // we always take as many
+	it := r.find(key)
+	failIf(it == nil && r.cmd.name == "debug|object", errNoKey)
+	_, encoding := it.kind()
+	used := int64(atomic.LoadUint32(&cmp.Or(it, new(item)).access))
+	idle := r.now/1000 - used
+	switch {
 	case it == nil:
 		w.null()
 	case r.cmd.name == "object|encoding":
 		w.bulk(encoding)
 	case r.cmd.name == "object|idletime":
-		w.int64(r.now/1000 - int64(atomic.LoadUint32(&it.access)))
-	default: // refcount
+		w.int64(idle)
+	case r.cmd.name == "object|refcount":
 		w.int(1)
+	case r.cmd.name == "memory|usage":
+		w.int(len(key) + it.size())
+	default: // DEBUG OBJECT
+		w.simple(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d "+
+			"lru_seconds_idle:%d", it, encoding, it.size(), used, idle))
 	}
 }
 
@@ -2789,25 +2801,6 @@ func cmdDebugSleep(r *request) {
 func cmdDebugReload(r *request) {
 	err := r.server.reload()
 	failIf(err != nil, "ERR Error trying to load the RDB dump: %v", err)
-}
-
-func cmdDebugObject(w *writer, r *request) {
-	it := r.find(r.next())
-	failIf(it == nil, errNoKey)
-	_, encoding := it.kind()
-	used := atomic.LoadUint32(&it.access)
-	w.simple(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d",
-		it, encoding, it.size(), used, r.now/1000-int64(used)))
-}
-
-func cmdMemoryUsage(w *writer, r *request) {
-	key := r.next()
-	r.options("SAMPLES", func() { failIf(r.int() < 0, errSyntax) }) // we always take as many
-	if it := r.find(key); it != nil {
-		w.int(len(key) + it.size())
-	} else {
-		w.null()
-	}
 }
 
 // logSlow enters the command, its arguments cut where they are many or long, at the top of the slow log.
