@@ -2933,12 +2933,9 @@ func (r *request) selected() (list []*command) {
 		return listed(commands)
 	}
 	for _, name := range r.rest() {
-		first, second, isSub := strings.Cut(strings.ToLower(name), "|")
-		c := commands[first]
-		if isSub && c != nil {
-			c = c.subs[second]
-		}
-		list = append(list, c)
+		c, _ := lookup(strings.SplitN(name, "|", 2))
+		isIt := c != nil && c.name == strings.ToLower(name) // and not get, when asked for get|x
+		list = append(list, either(isIt, c, nil))
 	}
 	return list
 }
