@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -2876,10 +2875,8 @@ func (r *request) info() fields {
 		blocked += oneIf(c.blocked.Load())
 		reads += len(c.topics[tracked])
 	}
-	m := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"},
-		{Name: "/memory/classes/heap/released:bytes"}}
-	metrics.Read(m)
-	mem, total, released := m[0].Value.Uint64(), m[1].Value.Uint64(), m[2].Value.Uint64()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
 	return fields{
 		"Server", fields{"redis_version", redisVersion, "redis_lite_version", liteVersion, "redis_mode",
 			"standalone", "os", runtime.GOOS, "arch_bits", strconv.IntSize, "go_version", runtime.Version(),
@@ -2888,8 +2885,9 @@ func (r *request) info() fields {
 			"uptime_in_seconds", int64(time.Since(s.started).Seconds())},
 		"Clients", fields{"connected_clients", len(s.clients), "maxclients", s.config.get("maxclients"),
 			"blocked_clients", blocked, "tracking_clients", s.interested[trackers].Load()},
-		"Memory", fields{"used_memory", mem, "used_memory_human", fmt.Sprintf("%.2fM", float64(mem)/(1<<20)),
-			"used_memory_rss", total - released, "maxmemory", 0, "maxmemory_policy", "noeviction"},
+		"Memory", fields{"used_memory", m.HeapAlloc,
+			"used_memory_human", fmt.Sprintf("%.2fM", float64(m.HeapAlloc)/(1<<20)),
+			"used_memory_rss", m.Sys - m.HeapReleased, "maxmemory", 0, "maxmemory_policy", "noeviction"},
 		"Persistence", fields{"loading", 0, "rdb_changes_since_last_save", r.store.changes.Load(),
 			"aof_enabled", 0, "rdb_bgsave_in_progress", oneIf(began != 0),
 			"rdb_last_save_time", saves.last.Load(),
