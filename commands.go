@@ -2488,19 +2488,17 @@ func cmdXTrim(w *writer, r *request) {
 }
 
 func cmdXDel(w *writer, r *request) {
-	key, n := r.next(), 0
-	var ids []string
+	key, ids := r.next(), []string(nil)
 	s := edit[stream](r, key)
+	before := s.n
 	for _, arg := range either(s.last != "", r.rest(), nil) { // Redis looks at no ids when there is no stream
 		ids = append(ids, toStreamID(arg, "0"))
 	}
 	for _, id := range ids {
-		i, j := s.rank(atID(id, false)), s.rank(atID(id, true))
-		k, at := s.place(i)
-		s.cut(k, at, j-i)
-		n += j - i
+		k, at := s.search(atID(id, false))
+		s.cut(k, at, s.rank(atID(id, true))-s.rank(atID(id, false)))
 	}
-	w.int(r.changed(key, "xdel", n))
+	w.int(r.changed(key, "xdel", before-s.n))
 }
 
 // idBorder reads an end of a range: an id, exclusive behind (, or - or +.
