@@ -2851,7 +2851,7 @@ func cmdInfo(w *writer, r *request) {
 // info returns the sections of INFO, the last of them for those who ask for it.
 func (r *request) info() fields {
 	s, saves := r.server, &r.server.saver
-	began, blocked, reads, calls := saves.background.Load(), 0, 0, int64(0)
+	began, blocked, calls := saves.background.Load(), 0, int64(0)
 	var keyspace, stats fields
 	for _, d := range r.store.dbs {
 		if d.keys.n > 0 {
@@ -2871,7 +2871,6 @@ func (r *request) info() fields {
 	defer s.mu.Unlock()
 	for _, c := range s.clients {
 		blocked += oneIf(c.blocked.Load())
-		reads += len(c.topics[tracked])
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -2895,8 +2894,8 @@ func (r *request) info() fields {
 		"Stats", fields{"total_connections_received", s.accepted.Load(), "total_commands_processed", calls,
 			"rejected_connections", s.refused.Load(), "expired_keys", s.store.expired.Load(),
 			"keyspace_hits", s.hits.Load(), "keyspace_misses", s.misses.Load(), "evicted_keys", 0,
-			"tracking_total_keys", len(s.topics[tracked]), "tracking_total_items", reads,
-			"tracking_total_prefixes", len(s.topics[prefixes])},
+			"tracking_total_keys", len(s.topics[tracked]), "tracking_total_items",
+			s.interested[tracked].Load(), "tracking_total_prefixes", len(s.topics[prefixes])},
 		"Replication", fields{"role", "master", "connected_slaves", 0, "master_repl_offset", 0},
 		"Cluster", fields{"cluster_enabled", 0},
 		"Keyspace", keyspace,
