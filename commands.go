@@ -195,7 +195,7 @@ var table = []group{
 		{"LLEN key", "Returns the length of a list.", fastRead, length[list]},
 		{"LMOVE source destination LEFT|RIGHT LEFT|RIGHT", "Moves an element.", grow, cmdLMove},
 		{"LMPOP" + ofKeys + " LEFT|RIGHT" + takes, "Takes from the first list.", write, mpop[list]},
-		{"LPOP|RPOP key [count]", "Takes elements from one end.", fastWrite, cmdPop},
+		{"LPOP|RPOP key [count]", "Takes elements from one end.", fastWrite, pop[list]},
 		{"LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]", "Finds places.", readonly, cmdLPos},
 		{"LPUSH|RPUSH|LPUSHX|RPUSHX key element [element ...]", "Adds elements.", fastGrow, cmdPush},
 		{"LRANGE key start stop", "Returns a range of a list.", readonly, cmdLRange},
@@ -228,7 +228,7 @@ var table = []group{
 		{"SMEMBERS key", "Returns all members.", readonly, cmdSMembers},
 		{"SMISMEMBER key member [member ...]", "Tells which are members.", fastRead, look(read[set], putBit)},
 		{"SMOVE source destination member", "Moves a member to another set.", fastWrite, cmdSMove},
-		{"SPOP key [count]", "Takes random members.", fastWrite, cmdSPop},
+		{"SPOP key [count]", "Takes random members.", fastWrite, pop[set]},
 		{"SRANDMEMBER key [count]", "Returns random members.", readonly, random(membersOf)},
 		{"SREM key member [member ...]", "Removes members.", fastWrite, remove[set]},
 		{"SSCAN key cursor" + matching, "Goes through the members.", readonly, scan(membersOf)},
@@ -247,7 +247,7 @@ var table = []group{
 		{"ZINTERSTORE|ZUNIONSTORE destination" + ofKeys + weights, "Stores that.", grow, cmdScoreAlgebra},
 		{"ZMPOP" + ofKeys + " MIN|MAX" + takes, "Takes from the first set.", write, mpop[zset]},
 		{"ZMSCORE key member [member ...]", "Returns scores of members.", fastRead, look(scoresAt, putScore)},
-		{"ZPOPMAX|ZPOPMIN key [count]", "Takes members from one end.", fastWrite, cmdZPop},
+		{"ZPOPMAX|ZPOPMIN key [count]", "Takes members from one end.", fastWrite, pop[zset]},
 		{"ZRANDMEMBER key [count [WITHSCORES]]", "Returns random members.", readonly, random(scoresOf)},
 		{"ZRANGE key start stop" + cutBy + withScore, "Returns a range.", readonly, cmdZRange},
 		{"ZRANGEBYLEX key min max" + limited, "Returns a range by name.", readonly, cmdZRange},
@@ -1710,21 +1710,30 @@ func cmdPush(w *writer, r *request) {
 	r.changed(key, either(where == front, "lpush", "rpush"), len(elements))
 }
 
-func cmdPop(w *writer, r *request) {
-	key := r.next()
-	failIf(r.left() > 1, errArity, r.cmd)
+// pop makes LPOP, RPOP, SPOP, ZPOPMAX and ZPOPMIN.
+func pop[T any, P pointer[T]](w *writer, r *request) {
+	key, kind := r.next(), r.cmd.group.name
+	failIf(kind == "list" && r.left() > 1, errArity, r.cmd)
 	count, counts := r.lastCount()
-	l := edit[list](r, key)
-	count = min(count, l.n)
-	if l.n == 0 {
-		either(counts, (*writer).nullArray, (*writer).null)(w)
-	} else if counts {
+	c := edit[T, P](r, key)
+	empty := c.len() == 0
+	count = min(count, c.len())
+	switch {
+	case kind == "sorted-set":
+		w.rows(either(counts, count, 2*count), counts)
+	case kind == "set" && counts:
+		w.set(count)
+	case empty && counts:
+		w.nullArray()
+	case empty:
+		w.null()
+	case counts:
 		w.array(count)
 	}
-	r.take(w, key, l, r.cmd.end(), count, nil)
+	r.take(w, key, c, r.cmd.end(), count, func() { w.row(counts) })
 }
 
-// take removes count elements from one end of a list or a sorted set and writes them, pairs behind begin.
+// take removes count elements from one end, or any of a set, and writes them, pairs behind begin.
 func (r *request) take(w *writer, key string, from container, where end, count int, begin func()) {
 	switch c := from.(type) {
 	case *list:
@@ -1732,6 +1741,13 @@ func (r *request) take(w *writer, key string, from container, where end, count i
 			w.bulk(c.pop(where))
 		}
 		r.changed(key, either(where == front, "lpop", "rpop"), count)
+	case *set:
+		for range count {
+			m := c.random().key
+			c.remove(m)
+			w.bulk(m)
+		}
+		r.changed(key, "spop", count)
 	case *zset:
 		first := either(where == front, 0, c.len()-count)
 		for _, e := range c.cut(first, first+count, where == back) {
@@ -2113,23 +2129,6 @@ func cmdSMove(w *writer, r *request) {
 	w.bit(moves)
 }
 
-func cmdSPop(w *writer, r *request) {
-	key := r.next()
-	count, counts := r.lastCount()
-	s := edit[set](r, key)
-	if count = min(count, s.n); counts {
-		w.set(count)
-	} else if count == 0 {
-		w.null()
-	}
-	for range count {
-		m := s.random().key
-		s.remove(m)
-		w.bulk(m)
-	}
-	r.changed(key, "spop", count)
-}
-
 // --- set algebra -------------------------------------------------------------
 
 // operation returns what a command of set algebra does, which is in its name.
@@ -2377,15 +2376,6 @@ func cmdZCount(w *writer, r *request) {
 		r.changed(key, r.cmd.name, j-i)
 	}
 	w.int(j - i)
-}
-
-func cmdZPop(w *writer, r *request) {
-	key := r.next()
-	count, counts := r.lastCount()
-	z := edit[zset](r, key)
-	count = min(count, z.len())
-	w.rows(either(counts, count, 2*count), counts)
-	r.take(w, key, z, r.cmd.end(), count, func() { w.row(counts) })
 }
 
 // --- stream ------------------------------------------------------------------
