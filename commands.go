@@ -657,14 +657,6 @@ func (r *request) failIfMore(n int) {
 		r.words[1], strings.ToUpper(r.words[0]))
 }
 
-// lastCount reads the count that may end a command; it is 1 when not given.
-func (r *request) lastCount() (count int, given bool) {
-	if failIf(r.left() > 1, errSyntax); !r.more() {
-		return 1, false
-	}
-	return r.atLeast(0, "ERR value is out of range, must be positive"), true
-}
-
 func (r *request) keysAfterCount(tooFew replyError) []string {
 	n := r.atLeast(1, "ERR numkeys should be greater than 0")
 	failIf(n > r.left(), tooFew)
@@ -1712,9 +1704,11 @@ func cmdPush(w *writer, r *request) {
 
 // pop makes LPOP, RPOP, SPOP, ZPOPMAX and ZPOPMIN.
 func pop[T any, P pointer[T]](w *writer, r *request) {
-	key, kind := r.next(), r.cmd.group.name
+	key, kind, count, counts := r.next(), r.cmd.group.name, 1, r.more()
 	failIf(kind == "list" && r.left() > 1, errArity, r.cmd)
-	count, counts := r.lastCount()
+	if failIf(r.left() > 1, errSyntax); counts {
+		count = r.atLeast(0, "ERR value is out of range, must be positive")
+	}
 	c := edit[T, P](r, key)
 	empty := c.len() == 0
 	count = min(count, c.len())
