@@ -2110,10 +2110,8 @@ func members(w *writer, s *set) {
 
 func cmdSMove(w *writer, r *request) {
 	from, to, m := r.next(), r.next(), r.next()
-	source, dest := edit[set](r, from), &set{}
-	if source.n > 0 { // else there may be anything at the other
-		dest = edit[set](r, to)
-	}
+	source := edit[set](r, from)
+	dest := edit[set](r, either(source.n > 0, to, from)) // from nothing there may be anything at the other
 	moves := source.has(m)
 	if moves && from != to {
 		source.remove(m)
