@@ -344,28 +344,18 @@ func (w *writer) done(counts bool, n int) {
 }
 
 // These begin a message of n parts: a map (of n keys, each before its value), a set, what is no reply to a
-// command, and rows, which are nested in RESP3 and flat in RESP2 when they are pairs.
+// command, and rows, which are nested in RESP3 and flat in RESP2 when they are pairs. Then come one of these
+// rows, and a key of a map and its value, which RESP2 has as a pair.
 func (w *writer) mapOf(n int)           { w.begin('%', n, 2*n) }
 func (w *writer) set(n int)             { w.begin('~', n, n) }
 func (w *writer) push(n int)            { w.begin('>', n, n) }
 func (w *writer) rows(n int, pair bool) { w.begin('*', n, n*(1+oneIf(pair))) }
+func (w *writer) row(pair bool)         { w.buf = append(w.buf, either(w.resp3 && pair, "*2\r\n", "")...) }
+func (w *writer) column()               { w.buf = append(w.buf, either(w.resp3, "", "*2\r\n")...) }
 
 // begin begins n parts of a type of RESP3, or the flat array that RESP2 has for it.
 func (w *writer) begin(kind byte, n, flat int) {
 	w.head(either(w.resp3, kind, '*'), int64(either(w.resp3, n, flat)))
-}
-
-func (w *writer) row(pair bool) {
-	if pair && w.resp3 {
-		w.array(2)
-	}
-}
-
-// column begins a key of a map, and its value, that RESP2 has as a pair.
-func (w *writer) column() {
-	if !w.resp3 {
-		w.array(2)
-	}
 }
 
 func (w *writer) double(f float64) {
