@@ -110,33 +110,19 @@ func (r *reader) cut() (whole bool, err error) {
 			at, err = r.cutLine(b)
 			return at > 0, err
 		}
-		n, ok, size, err := header(b, "too big mbulk count string")
-		switch {
-		case size == 0:
+		n, size, err := r.header(b, '*', math.MaxInt32, guestArgs)
+		if err != nil || size == 0 {
 			return false, err
-		case !ok || n > math.MaxInt32:
-			return false, protocolError("invalid multibulk length")
-		case r.guest && n > guestArgs:
-			return false, protocolError("unauthenticated multibulk length")
 		}
-		r.left, at = int(max(n, 0)), size
+		r.left, at = max(n, 0), size
 	}
 	for ; r.left > 0; r.left-- {
-		n, ok, size, err := header(b[at:], "too big bulk count string")
-		switch {
-		case size == 0:
+		n, size, err := r.header(b[at:], '$', bulkMax, guestBulkMax)
+		if err != nil || size == 0 || len(b) < at+size+n+2 {
 			return false, err
-		case b[at] != '$':
-			return false, protocolError("expected '$', got '" + string(b[at:at+1]) + "'")
-		case !ok || n < 0 || n > bulkMax:
-			return false, protocolError("invalid bulk length")
-		case r.guest && n > guestBulkMax:
-			return false, protocolError("unauthenticated bulk length")
-		case len(b) < at+size+int(n)+2:
-			return false, nil
 		}
 		arg := b[at+size:][:n]
-		at += size + int(n) + 2
+		at += size + n + 2
 		if len(r.args) > r.begin {
 			r.args = append(r.args, string(arg))
 			continue
@@ -149,18 +135,27 @@ func (r *reader) cut() (whole bool, err error) {
 	return true, nil
 }
 
-// header reads a type byte, a number, if that is ok, and the end of the line, which are size bytes, or 0 when
-// not all is here. Like Redis it ends a line at CR and takes the byte after it for LF unseen.
-func header(b []byte, tooBig protocolError) (n int64, ok bool, size int, err error) {
+// header reads a line of size bytes, 0 when not all is here: the byte that says what follows, and how much.
+// Like Redis it ends a line at CR and takes the byte after it for LF unseen.
+func (r *reader) header(b []byte, kind byte, most, guestMost int64) (n, size int, err error) {
 	end := bytes.IndexByte(b[:min(len(b), lineMax+1)], '\r')
+	what := either(kind == '*', "multibulk", "bulk")
 	switch {
 	case end < 0 && len(b) > lineMax:
-		return 0, false, 0, tooBig
+		return 0, 0, protocolError("too big " + strings.Replace(what, "multi", "m", 1) + " count string")
 	case end < 0 || end+1 == len(b):
-		return 0, false, 0, nil
+		return 0, 0, nil
+	case b[0] != kind:
+		return 0, 0, protocolError("expected '$', got '" + string(b[:1]) + "'")
 	}
-	n, ok = parseInt(b[min(1, end):end])
-	return n, ok, end + 2, nil
+	length, ok := parseInt(b[1:end])
+	switch {
+	case !ok || length > most || length < 0 && kind == '$':
+		err = protocolError("invalid " + what + " length")
+	case r.guest && length > guestMost:
+		err = protocolError("unauthenticated " + what + " length")
+	}
+	return int(length), end + 2, err
 }
 
 // cutLine reads a command typed by hand, and returns how long its line is.
