@@ -162,12 +162,11 @@ func savePoints(v string) (kept, complaint string) {
 
 // eventClasses reads in letters which keyspace notifications are wanted, and puts them in Redis's order.
 func eventClasses(v string) (kept, complaint string) {
-	const types, others = "g$lshzxetd", "nKEm"
-	lacks := func(c rune) bool { return !strings.ContainsRune(v, c) }
-	kept = either(strings.Contains(v, "A") || !strings.ContainsFunc(types, lacks), "A", types) + others
-	v += either(kept[0] == 'A', "A", "")
-	kept = strings.Map(func(c rune) rune { return either(lacks(c), -1, c) }, kept)
-	bad := strings.Trim(v, "A"+types+others) != ""
+	const types, all = "g$lshzxetd", "g$lshzxetdnKEm" // A stands for types
+	v = strings.ReplaceAll(v, "A", types)
+	bad := strings.Trim(v, all) != ""
+	kept = strings.Map(func(c rune) rune { return either(strings.ContainsRune(v, c), c, -1) }, all)
+	kept = strings.Replace(kept, types, "A", 1)
 	return kept, either(bad, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.", "")
 }
 
