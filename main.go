@@ -287,19 +287,13 @@ func (s *server) start() error {
 
 func (s *server) accept() {
 	for {
-		socket, err := s.listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
+		switch socket, err := s.listener.Accept(); {
+		case errors.Is(err, net.ErrClosed):
 			return
-		}
-		if err != nil { // out of file descriptors, most likely
+		case err != nil: // out of file descriptors, most likely
 			slog.Warn("Accepting a connection failed", "err", err)
 			time.Sleep(100 * time.Millisecond)
-			continue
-		}
-		s.accepted.Add(1)
-		if c := s.admit(socket); c != nil {
-			go c.serve()
-		} else {
+		case !s.admit(socket):
 			s.refused.Add(1)
 			socket.SetWriteDeadline(time.Now().Add(time.Second))
 			io.WriteString(socket, "-ERR max number of clients reached\r\n")
@@ -308,19 +302,21 @@ func (s *server) accept() {
 	}
 }
 
-// admit registers a new connection, or returns nil when there are too many.
-func (s *server) admit(socket net.Conn) *conn {
+// admit registers a new connection and begins to serve it, unless there are too many.
+func (s *server) admit(socket net.Conn) bool {
+	s.accepted.Add(1)
 	c, most := newConn(s, socket), int(s.config.int("maxclients"))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.clients) >= most || s.stopping.Load() {
-		return nil
+		return false
 	}
 	s.nextID++
 	c.id = s.nextID
 	s.clients[c.id] = c
 	s.running.Add(1)
-	return c
+	go c.serve()
+	return true
 }
 
 // cron does ten times a second what must be done from time to time.

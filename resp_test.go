@@ -70,7 +70,8 @@ func replies(src io.Reader, password string) string {
 	s := newServer()
 	s.config.set("requirepass", password)
 	c := &wire{Reader: src}
-	s.admit(c).serve()
+	s.admit(c)
+	s.running.Wait()
 	return c.got.String()
 }
 
@@ -970,7 +971,7 @@ func (e *endless) Read(p []byte) (n int, err error) {
 // repeat returns a step: it reads the command off the wire and runs it.
 func repeat(words ...string) (step func()) {
 	s := newServer()
-	c := s.admit(&wire{Reader: &endless{text: encode(words...)}})
+	c := newConn(s, &wire{Reader: &endless{text: encode(words...)}})
 	for i := range 100 {
 		c.dispatch([]string{"RPUSH", "list", fmt.Sprint("element ", i)})
 	}
