@@ -674,8 +674,12 @@ const (
 	drainTime     = 10 * time.Second
 )
 
-// flush sends the replies in c.out, or leaves them to the outbox.
-func (c *conn) flush() error {
+// flush sends the replies in c.out, or leaves them to the outbox, as handOver always does, before messages
+// come: so CLIENT REPLY does not silence them.
+func (c *conn) flush() error { return c.send(true) }
+func (c *conn) handOver()    { c.send(false) }
+
+func (c *conn) send(atOnce bool) error {
 	b, o := c.out.buf, &c.outbox
 	if len(b) == 0 {
 		return nil
@@ -683,7 +687,7 @@ func (c *conn) flush() error {
 	c.out.buf = either(cap(b) > 2*outputMax, nil, b[:0])
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.writing || o.err != nil {
+	if !atOnce || o.writing || o.err != nil {
 		return c.owe(b)
 	}
 	// Moving a deadline costs as much as a small write, so it is not moved each time, but when it comes near.
@@ -760,14 +764,6 @@ func (c *conn) post(message []byte) {
 		go slog.Warn("A subscriber does not keep up, and is disconnected", "client", c.RemoteAddr())
 		c.Close()
 	}
-}
-
-// handOver leaves the replies to the outbox, before messages come; so CLIENT REPLY does not silence them.
-func (c *conn) handOver() {
-	c.outbox.mu.Lock()
-	c.owe(c.out.buf)
-	c.out.buf = c.out.buf[:0]
-	c.outbox.mu.Unlock()
 }
 
 // --- blocking ----------------------------------------------------------------
