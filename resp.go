@@ -435,10 +435,8 @@ func formatDouble(f float64) string {
 // strtod reads a number as C does: in decimal, exponent or hexadecimal notation, or an infinity, but no NaN.
 func strtod(s string) (f float64, ok bool) {
 	s = strings.ReplaceAll(s, "_", "?") // Go would read it
-	if strings.ContainsAny(s, "xX") && !strings.ContainsAny(s, "pP") {
-		s += "p0"
-	}
-	f, err := strconv.ParseFloat(s, 64)
+	noExponent := strings.ContainsAny(s, "xX") && !strings.ContainsAny(s, "pP")
+	f, err := strconv.ParseFloat(s+either(noExponent, "p0", ""), 64)
 	return f, !errors.Is(err, strconv.ErrSyntax) && !math.IsNaN(f)
 }
 
