@@ -757,9 +757,7 @@ func (c *conn) post(message []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	c.owe(message)
-	if o.bytes < soft || o.behind == 0 {
-		o.behind = now
-	}
+	o.behind = either(o.bytes < soft || o.behind == 0, now, o.behind)
 	if c.subscriptions() > 0 && (o.bytes > hard || o.bytes > soft && now-o.behind > patience) {
 		go slog.Warn("A subscriber does not keep up, and is disconnected", "client", c.RemoteAddr())
 		c.Close()
