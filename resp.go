@@ -451,11 +451,9 @@ func parseDouble(s string) (float64, bool) {
 }
 
 // parseDecimal reads a number as strtod does, but with the precision of C's 80-bit floating point, a mantissa
-// of 64 bits. A long text is none: it is Redis's limit, and saves much work.
+// of 64 bits. A long text is none, as if it were empty: it is Redis's limit, and saves much work.
 func parseDecimal(s string) (*big.Float, bool) {
-	if len(s) > decimalText {
-		return nil, false
-	}
+	s = either(len(s) > decimalText, "", s)
 	_, ok := strtod(s) // big.ParseFloat would read more, such as 1_000, 0b1 or 1p5
 	s = strings.Replace(strings.ToLower(s), "infinity", "inf", 1)
 	f, _, err := big.ParseFloat(s, 0, 64, big.ToNearestEven)
