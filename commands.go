@@ -2794,8 +2794,7 @@ func (r *request) logSlow(took int64) {
 			args[i] = fmt.Sprintf("%s... (%d more bytes)", word[:mostBytes], n)
 		}
 	}
-	entry := []any{s.nextSlow, r.now / 1000, took, args, r.RemoteAddr().String(), r.name}
-	s.nextSlow++
+	entry := []any{s.slowIDs.Add(1) - 1, r.now / 1000, took, args, r.RemoteAddr().String(), r.name}
 	s.slowlog = slices.Insert(s.slowlog, 0, any(entry))
 	s.slowlog = s.slowlog[:min(len(s.slowlog), int(s.config.int("slowlog-max-len")))]
 }

@@ -235,18 +235,17 @@ type server struct {
 	stopping atomic.Bool
 
 	hits, misses, accepted, refused atomic.Int64
+	clientIDs, slowIDs              atomic.Int64        // how many were given out
 	interested                      [kinds]atomic.Int32 // how many there are of each kind
 	allStop                         atomic.Bool         // a pause goes for all commands, not only for writes
 
 	acting *conn // whose command has the store's lock
 
-	mu       sync.Mutex // guards what follows, and what clients tell of each other
-	nextID   int64
-	clients  map[int64]*conn
-	topics   [kinds]registry[*conn] // who is interested in what
-	slowlog  []any                  // the commands that took longest, as SLOWLOG GET returns them
-	nextSlow int
-	running  sync.WaitGroup // the connections
+	mu      sync.Mutex // guards what follows, and what clients tell of each other
+	clients map[int64]*conn
+	topics  [kinds]registry[*conn] // who is interested in what
+	slowlog []any                  // the commands that took longest, as SLOWLOG GET returns them
+	running sync.WaitGroup         // the connections
 }
 
 func newServer() *server {
@@ -311,8 +310,7 @@ func (s *server) admit(socket net.Conn) bool {
 	if len(s.clients) >= most || s.stopping.Load() {
 		return false
 	}
-	s.nextID++
-	c.id = s.nextID
+	c.id = s.clientIDs.Add(1)
 	s.clients[c.id] = c
 	s.running.Add(1)
 	go c.serve()
