@@ -914,12 +914,12 @@ func (t *tracking) target() int64 { return either(t.on, t.redirect, -1) }
 // setTracking begins or ends tracking. The server's mutex is held.
 func (c *conn) setTracking(t tracking, prefix ...string) {
 	c.subscribe(trackers, "")
-	c.caching = c.caching && t.on
-	if c.tracking = t; !t.on {
-		c.forget(tracked, prefixes, trackers)
-	}
 	for _, p := range prefix {
 		c.subscribe(prefixes, p)
+	}
+	c.caching = c.caching && t.on
+	if c.tracking = t; !t.on { // whatever else was said
+		c.forget(tracked, prefixes, trackers)
 	}
 }
 
