@@ -312,8 +312,7 @@ func (s *server) admit(socket net.Conn) bool {
 	}
 	c.id = s.clientIDs.Add(1)
 	s.clients[c.id] = c
-	s.running.Add(1)
-	go c.serve()
+	s.running.Go(c.serve)
 	return true
 }
 
@@ -432,7 +431,6 @@ func newConn(s *server, socket net.Conn) *conn {
 
 // serve is the life of a connection.
 func (c *conn) serve() {
-	defer c.server.running.Done()
 	defer c.Close()
 	defer c.farewell()
 	for {
