@@ -485,18 +485,12 @@ func lookup(words []string) (c *command, refusal replyError) {
 type request struct {
 	*conn
 	cmd    *command
-	words  []string // the name of the command, and its arguments
-	pos    int      // the next to read
-	now    int64    // Unix time in ms at which the command runs
-	edits  []edited // containers given out by edit
-	nested bool     // within EXEC
-	ready  string   // the key that was filled, when a command that blocked runs again
-}
-
-// edited is a container that the handler is about to change.
-type edited struct {
-	key    string
-	object container
+	words  []string           // the name of the command, and its arguments
+	pos    int                // the next to read
+	now    int64              // Unix time in ms at which the command runs
+	edits  []entry[container] // given out by edit: the handler is about to change them
+	nested bool               // within EXEC
+	ready  string             // the key that was filled, when a command that blocked runs again
 }
 
 // A replyError is an error reply: its code and its text.
@@ -726,7 +720,7 @@ func read[T any, P pointer[T]](r *request, key string) P {
 // into the keyspace if it is no longer empty: a handler that throws before leaves no trace.
 func edit[T any, P pointer[T]](r *request, key string) P {
 	p := read[T, P](r, key)
-	r.edits = append(r.edits, edited{key, p})
+	r.edits = append(r.edits, entry[container]{key, p})
 	return p
 }
 
@@ -763,15 +757,15 @@ func (r *request) changedIn(d *db, key, event string, n int) int {
 	}
 	gone := false
 	for _, e := range r.edits {
-		_, isString := e.object.(*buffer)
-		_, isStream := e.object.(*stream) // both may be empty
+		_, isString := e.value.(*buffer)
+		_, isStream := e.value.(*stream) // both may be empty
 		switch {
 		case e.key != key:
-		case e.object.len() == 0 && !isString && !isStream:
+		case e.value.len() == 0 && !isString && !isStream:
 			d.remove(key)
 			gone = true
 		case d.find(key, r.now) == nil:
-			r.put(d, key, item{object: e.object})
+			r.put(d, key, item{object: e.value})
 		}
 	}
 	r.store.changes.Add(int64(n))
