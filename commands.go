@@ -1098,16 +1098,11 @@ func (r *request) expireAt(key string, at int64) bool {
 }
 
 func cmdTTL(w *writer, r *request) {
-	switch it := r.find(r.next()); {
-	case it == nil:
-		w.int(-2)
-	case it.deadline == 0:
-		w.int(-1)
-	default:
-		n, unit := it.deadline, unitOf(r.cmd.name)
-		n -= either(strings.HasSuffix(r.cmd.name, "expiretime"), 0, r.now)
-		w.int64(n/unit + (n%unit+unit/2)/unit) // rounded
-	}
+	it, unit := r.find(r.next()), unitOf(r.cmd.name)
+	at := cmp.Or(it, new(item)).deadline
+	n := at - either(strings.HasSuffix(r.cmd.name, "expiretime"), 0, r.now)
+	n = either(at == 0, -1, n/unit+(n%unit+unit/2)/unit) // rounded
+	w.int64(either(it == nil, -2, n))
 }
 
 func cmdRandomKey(w *writer, r *request) {
