@@ -328,13 +328,13 @@ var table = []group{
 type command struct {
 	row
 	group *group
-	name  string              // "get", or "client|list" for a subcommand
-	named int                 // words of the name
-	terms []string            // of the usage, behind the name
-	arity int                 // words it takes, its name included; -n means n or more
-	lock  flags               // that it runs under: write, readonly, or 0 for none
-	keys  keys                // where its keys stand
-	subs  map[string]*command // by the second word, for those that have subcommands
+	name  string     // "get", or "client|list" for a subcommand
+	named int        // words of the name
+	terms []string   // of the usage, behind the name
+	arity int        // words it takes, its name included; -n means n or more
+	lock  flags      // that it runs under: write, readonly, or 0 for none
+	keys  keys       // where its keys stand
+	subs  []*command // in the order of their names
 
 	calls, nanos atomic.Int64 // and how long they took, in ns
 	fails, turns atomic.Int64 // calls that ended in an error, and that were turned away before they ran
@@ -349,8 +349,9 @@ type keys struct {
 	behind                   string // a word: STORE, one more key, or STREAMS, the keys and as many ids
 }
 
-// commands finds a command by its name in lower or upper case; handlers cannot use the table: it uses them.
-var commands = make(map[string]*command)
+// commands finds a command by its name in lower or upper case, like client|list; handlers cannot use the
+// table: it uses them. What is no subcommand of another is one of the root.
+var commands, root = make(map[string]*command), &command{}
 
 func init() {
 	for i := range table {
@@ -366,22 +367,21 @@ func init() {
 
 // enter makes a command known, and the first word of one with subcommands, which has HELP, too.
 func enter(g *group, r row) {
-	c := &command{row: r, group: g, named: 1}
+	c, parent := &command{row: r, group: g, named: 1}, root
 	c.derive()
-	first, second, isSub := strings.Cut(c.name, "|")
-	if !isSub {
-		commands[first], commands[strings.ToUpper(first)] = c, c
-		return
+	commands[c.name], commands[strings.ToUpper(c.name)] = c, c
+	if first, _, isSub := strings.Cut(c.name, "|"); isSub {
+		if commands[first] == nil {
+			enter(g, row{usage: strings.ToUpper(first) + " subcommand [...]"})
+		}
+		if commands[first+"|help"] == nil {
+			enter(g, row{strings.ToUpper(first) + " HELP", "Prints this help.", anytime, cmdHelp})
+		}
+		parent = commands[first]
 	}
-	if commands[first] == nil {
-		enter(g, row{usage: strings.ToUpper(first) + " subcommand [...]"})
-	}
-	parent := commands[first]
-	if parent.subs == nil {
-		parent.subs = make(map[string]*command)
-		enter(g, row{strings.ToUpper(first) + " HELP", "Prints this help.", anytime, cmdHelp})
-	}
-	parent.subs[second] = c
+	byName := func(a, b *command) int { return strings.Compare(a.name, b.name) }
+	at, _ := slices.BinarySearchFunc(parent.subs, c, byName)
+	parent.subs = slices.Insert(parent.subs, at, c)
 }
 
 // derive reads off the usage the name, how many words the command takes and where its keys stand. A term in
@@ -448,17 +448,17 @@ func (k keys) appendTo(list, words []string) []string {
 }
 
 // named finds a command or a subcommand by its name in any case.
-func named(m map[string]*command, name string) *command {
-	if c := m[name]; c != nil {
+func named(name string) *command {
+	if c := commands[name]; c != nil {
 		return c
 	}
-	return m[strings.ToLower(name)]
+	return commands[strings.ToLower(name)]
 }
 
 // lookup finds the command that words ask for. If there is none it returns Redis's error.
 func lookup(words []string) (c *command, refusal replyError) {
 	const most = 128 // characters of what the client sent that an error repeats
-	if c = named(commands, words[0]); c == nil {
+	if c = named(words[0]); c == nil || c.named > 1 {
 		args := ""
 		for i := 1; i < len(words) && len(args) < most; i++ {
 			args += fmt.Sprintf("'%.*s' ", most-len(args), words[i])
@@ -467,7 +467,7 @@ func lookup(words []string) (c *command, refusal replyError) {
 	}
 	if c.subs != nil && len(words) > 1 {
 		family := strings.ToUpper(c.name)
-		if c = named(c.subs, words[1]); c == nil {
+		if c = named(c.name + "|" + words[1]); c == nil {
 			return nil, errorf("ERR unknown subcommand '%.*s'. Try %s HELP.", most, words[1], family)
 		}
 	}
@@ -2752,7 +2752,7 @@ func cmdConfigResetStat(r *request) {
 
 func cmdHelp(w *writer, r *request) {
 	parent := commands[strings.TrimSuffix(r.cmd.name, "|help")]
-	name, subs := strings.ToUpper(parent.name), listed(parent.subs)
+	name, subs := strings.ToUpper(parent.name), parent.subs
 	w.array(1 + 2*len(subs))
 	w.simple(name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
 	for _, c := range subs {
@@ -2873,34 +2873,27 @@ func (r *request) info() fields {
 	}
 }
 
-// listed returns commands in the order of their names, and allCommands all, each before its subcommands.
-func listed(m map[string]*command) []*command {
-	byName := func(a, b *command) int { return strings.Compare(a.name, b.name) }
-	return slices.Compact(slices.SortedFunc(maps.Values(m), byName)) // most stand there in capitals, too
-}
-
+// allCommands returns the commands in the order of their names, each before its subcommands.
 func allCommands() (list []*command) {
-	for _, c := range listed(commands) {
-		list = append(append(list, c), listed(c.subs)...)
+	for _, c := range root.subs {
+		list = append(append(list, c), c.subs...)
 	}
 	return list
 }
 
 // --- COMMAND -----------------------------------------------------------------
 
-func cmdCommandCount(w *writer, r *request) { w.int(len(commands) / 2) }
+func cmdCommandCount(w *writer, r *request) { w.int(len(root.subs)) }
 func cmdCommandInfo(w *writer, r *request)  { w.any(commandInfo(r.selected())) }
 func cmdCommandDocs(w *writer, r *request)  { w.any(commandDocs(r.selected())) }
 
 // selected returns the commands that arguments like config|set name, nil for each that there is not, or all.
 func (r *request) selected() (list []*command) {
 	if !r.more() {
-		return listed(commands)
+		return root.subs
 	}
 	for _, name := range r.rest() {
-		c, _ := lookup(strings.SplitN(name, "|", 2))
-		isIt := c != nil && c.name == strings.ToLower(name) // and not get, when asked for get|x
-		list = append(list, either(isIt, c, nil))
+		list = append(list, commands[strings.ToLower(name)])
 	}
 	return list
 }
@@ -2919,7 +2912,7 @@ func commandInfo(list []*command) []any {
 			}
 		}
 		infos[i] = []any{c.name, c.arity, flags, c.keys.first, c.keys.last, c.keys.step, c.categories(),
-			names{}, names{}, either[any](c.subs != nil, commandInfo(listed(c.subs)), names{})}
+			names{}, names{}, either[any](c.subs != nil, commandInfo(c.subs), names{})}
 	}
 	return infos
 }
@@ -2976,7 +2969,7 @@ func commandDocs(list []*command) (docs fields) {
 			doc = append(doc, "arguments", args)
 		}
 		if c.subs != nil {
-			doc = append(doc, "subcommands", commandDocs(listed(c.subs)))
+			doc = append(doc, "subcommands", commandDocs(c.subs))
 		}
 		docs = append(docs, c.name, doc)
 	}

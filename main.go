@@ -466,7 +466,7 @@ func (c *conn) lookAhead(batch [][]string) (sum byte) {
 	defer c.store.RUnlock()
 	keys, items := make([]string, 0, batchMax), make([]*item, 0, batchMax)
 	for _, words := range batch {
-		if cmd := named(commands, words[0]); cmd != nil && cmd.group.name == "string" {
+		if cmd := named(words[0]); cmd != nil && cmd.group.name == "string" {
 			keys = cmd.keys.appendTo(keys, words)
 		}
 	}

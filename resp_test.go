@@ -862,7 +862,11 @@ func TestPassword(t *testing.T) {
 func TestBug(t *testing.T) {
 	buggy := row{usage: "BUG", flags: write, run: func(*writer, *request) { panic("a bug") }}
 	enter(&table[0], buggy)
-	t.Cleanup(func() { delete(commands, "BUG"); delete(commands, "bug") })
+	t.Cleanup(func() {
+		delete(commands, "BUG")
+		delete(commands, "bug")
+		root.subs = slices.DeleteFunc(root.subs, func(c *command) bool { return c.name == "bug" })
+	})
 	s := testServer(t)
 	unlucky, other := connect(t, s), connect(t, s)
 	unlucky.send("BUG\r\n")
