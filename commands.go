@@ -981,15 +981,16 @@ func cmdClientTracking(r *request) {
 			r.setShared(func() { known = r.server.clients[t.redirect] != nil })
 			failIf(!known, "ERR The client ID you want redirect to does not exist")
 		})
-	if t.on {
-		again := "before disabling tracking for this client, and then re-enabling it with a different mode."
-		switches := t.optIn && old.optOut || t.optOut && old.optIn
-		failIf(!t.bcast && prefix != nil, "ERR PREFIX option requires BCAST mode to be enabled")
-		failIf(old.on && old.bcast != t.bcast, "ERR You can't switch BCAST mode on/off %s", again)
-		failIf(t.bcast && (t.optIn || t.optOut), "ERR OPTIN and OPTOUT are not compatible with BCAST")
-		failIf(t.optIn && t.optOut, "ERR You can't specify both OPTIN mode and OPTOUT mode")
-		failIf(switches, "ERR You can't switch OPTIN/OPTOUT mode %s", again)
+	if !t.on { // then nothing else counts
+		t, prefix = tracking{}, nil
 	}
+	again := "before disabling tracking for this client, and then re-enabling it with a different mode."
+	switches := t.optIn && old.optOut || t.optOut && old.optIn
+	failIf(!t.bcast && prefix != nil, "ERR PREFIX option requires BCAST mode to be enabled")
+	failIf(t.on && old.on && old.bcast != t.bcast, "ERR You can't switch BCAST mode on/off %s", again)
+	failIf(t.bcast && (t.optIn || t.optOut), "ERR OPTIN and OPTOUT are not compatible with BCAST")
+	failIf(t.optIn && t.optOut, "ERR You can't specify both OPTIN mode and OPTOUT mode")
+	failIf(switches, "ERR You can't switch OPTIN/OPTOUT mode %s", again)
 	before := slices.Collect(maps.Keys(r.topics[prefixes]))
 	for i, p := range prefix {
 		for j, o := range slices.Concat(before, prefix[i+1:]) {
