@@ -516,7 +516,6 @@ const (
 	errNotFloat   replyError = "ERR value is not a valid float"
 	errWrongType  replyError = "WRONGTYPE Operation against a key holding the wrong kind of value"
 	errNoKey      replyError = "ERR no such key"
-	errSameObject replyError = "ERR source and destination objects are the same"
 	errTooLong    replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 	errSaving     replyError = "ERR Background save already in progress"
 	errNoDebug    replyError = "ERR DEBUG command not allowed. If the enable-debug-command option is set " +
@@ -1126,6 +1125,7 @@ func cmdRename(w *writer, r *request) {
 // place gives a key in dest the value and the deadline of from, which goes if that is an event, and tells if
 // it could: from must be there, and nothing at the other key, unless that is to be replaced.
 func (r *request) place(from string, dest *db, to string, replace bool, goes, comes string) bool {
+	failIf(dest == r.db && from == to, "ERR source and destination objects are the same")
 	if r.find(from) == nil || r.findIn(dest, to) != nil && !replace {
 		return false
 	}
@@ -1145,14 +1145,12 @@ func (r *request) place(from string, dest *db, to string, replace bool, goes, co
 
 func cmdMove(w *writer, r *request) {
 	key, dest := r.next(), r.dbIndex(errNotInt)
-	failIf(dest == r.db, errSameObject)
 	w.bit(r.place(key, dest, key, false, "move_from", "move_to"))
 }
 
 func cmdCopy(w *writer, r *request) {
 	from, to, dest, replace := r.next(), r.next(), r.db, false
 	r.options("REPLACE", &replace, "DB", func() { dest = r.dbIndex(errNotInt) })
-	failIf(dest == r.db && from == to, errSameObject)
 	w.bit(r.place(from, dest, to, replace, "", "copy_to"))
 }
 
