@@ -510,6 +510,7 @@ func failIf(wrong bool, e replyError, args ...any) {
 // Redis's errors, word for word.
 const (
 	errArity      replyError = "ERR wrong number of arguments for '%s' command"
+	errTryHelp    replyError = "ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP."
 	errExpireTime replyError = "ERR invalid expire time in '%s' command"
 	errSyntax     replyError = "ERR syntax error"
 	errNotInt     replyError = "ERR value is not an integer or out of range"
@@ -642,12 +643,6 @@ func (r *request) atLeast(low int64, e replyError) int {
 	n, ok := parseInt(r.next())
 	failIf(!ok || n < low, e)
 	return int(n)
-}
-
-// failIfMore throws what some subcommands say when there are more than n arguments.
-func (r *request) failIfMore(n int) {
-	failIf(r.left() > n, "ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP.",
-		r.words[1], strings.ToUpper(r.words[0]))
 }
 
 func (r *request) keysAfterCount(tooFew replyError) []string {
@@ -2579,7 +2574,7 @@ func cmdSubscribe(w *writer, r *request) {
 }
 
 func cmdPubsubChannels(w *writer, r *request) {
-	r.failIfMore(1)
+	failIf(r.left() > 1, errTryHelp, r.words[1], strings.ToUpper(r.words[0]))
 	var found []string
 	r.setShared(func() { found = slices.Collect(maps.Keys(r.server.topics[channels])) })
 	for _, pattern := range r.rest() { // which is one at most
@@ -2792,7 +2787,7 @@ func cmdSlowlogLen(w *writer, r *request) { r.setShared(func() { w.int(len(r.ser
 
 func cmdSlowlogGet(w *writer, r *request) {
 	count := 10
-	if r.failIfMore(1); r.more() {
+	if failIf(r.left() > 1, errTryHelp, r.words[1], strings.ToUpper(r.words[0])); r.more() {
 		count = r.atLeast(-1, "ERR count should be greater than or equal to -1")
 	}
 	r.setShared(func() {
