@@ -1214,12 +1214,8 @@ func cmdObject(w *writer, r *request) {
 
 // cmdWait answers what is true of a master without replicas: that none has what was written.
 func cmdWait(w *writer, r *request) {
-	n, timeout, none := r.int(), millis(parseInt(r.next())), func(w *writer) { w.int(0) }
-	if n > 0 {
-		r.block(w, nil, timeout, none)
-	} else {
-		none(w)
-	}
+	n, timeout := r.int(), millis(parseInt(r.next()))
+	r.block(w, nil, either(n > 0, timeout, -1), func(w *writer) { w.int(0) })
 }
 
 // --- SORT --------------------------------------------------------------------
@@ -1792,12 +1788,12 @@ func millis(n int64, ok bool) time.Duration {
 }
 
 // block makes the client wait until one of the keys is filled and the command can be run again, or until the
-// timeout. A command that cannot wait, like all in a transaction, answers none.
+// timeout, which is negative for not at all. What cannot wait, like all in a transaction, answers none.
 func (r *request) block(w *writer, keys []string, timeout time.Duration, none func(w *writer)) {
 	c := r.conn
 	switch {
 	case r.ready != "": // it goes on waiting
-	case r.nested || keys != nil && r.cmd.flags&blocking == 0:
+	case r.nested || timeout < 0 || keys != nil && r.cmd.flags&blocking == 0:
 		none(w)
 	default:
 		c.late, c.none = writer{resp3: c.out.resp3}, either(keys == nil, none, (*writer).nullArray)
