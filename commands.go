@@ -881,60 +881,58 @@ func cmdClientReply(w *writer, r *request) {
 	}
 }
 
-// A clientFilter says which clients CLIENT LIST and CLIENT KILL mean.
-type clientFilter struct {
-	ids               []int64
-	kind, addr, laddr string
-}
-
-func (f *clientFilter) readKind(r *request) {
+// clientType reads a type for CLIENT LIST and CLIENT KILL. There are no clients of the last three.
+func (r *request) clientType() string {
 	word := r.next()
-	f.kind = strings.Replace(strings.ToLower(word), "slave", "replica", 1)
-	known := slices.Contains([]string{"normal", "pubsub", "master", "replica"}, f.kind)
-	failIf(!known, "ERR Unknown client type '%s'", word)
+	i := slices.Index([]string{"normal", "pubsub", "master", "replica", "slave"}, strings.ToLower(word))
+	failIf(i < 0, "ERR Unknown client type '%s'", word)
+	return strings.ToLower(word)
 }
 
-// clients returns those that are meant, oldest first.
-func (f *clientFilter) clients(s *server) []*conn {
+// find returns clients for CLIENT LIST and CLIENT KILL, oldest first. What is empty may be anything.
+func (s *server) find(ids []int64, kind, addr, laddr string) []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := slices.SortedFunc(maps.Values(s.clients), func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 	return slices.DeleteFunc(list, func(c *conn) bool {
-		kind := either(c.subscriptions() > 0, "pubsub", "normal")
 		differs := func(asked, is string) bool { return asked != "" && asked != is }
-		return f.ids != nil && !slices.Contains(f.ids, c.id) || differs(f.kind, kind) ||
-			differs(f.addr, c.RemoteAddr().String()) || differs(f.laddr, c.LocalAddr().String())
+		return ids != nil && !slices.Contains(ids, c.id) ||
+			differs(kind, either(c.subscriptions() > 0, "pubsub", "normal")) ||
+			differs(addr, c.RemoteAddr().String()) || differs(laddr, c.LocalAddr().String())
 	})
 }
 
 func cmdClientList(w *writer, r *request) {
-	var f clientFilter
-	r.options("TYPE", func() { f.readKind(r); r.end() }, "ID", func() {
+	var kind string
+	var ids []int64
+	r.options("TYPE", func() { kind = r.clientType(); r.end() }, "ID", func() {
 		failIf(!r.more(), errSyntax)
 		for r.more() {
-			f.ids = append(f.ids, int64(r.atLeast(math.MinInt64, "ERR Invalid client ID")))
+			ids = append(ids, int64(r.atLeast(math.MinInt64, "ERR Invalid client ID")))
 		}
 	})
 	var lines strings.Builder
-	for _, c := range f.clients(r.server) {
+	for _, c := range r.server.find(ids, kind, "", "") {
 		lines.WriteString(c.describe(r.now) + "\n")
 	}
 	w.verbatim(lines.String())
 }
 
 func cmdClientKill(w *writer, r *request) {
-	var f clientFilter
+	var kind, addr, laddr string
+	var ids []int64
 	skipMe, old := true, r.left() == 1 // the old form names an address, and wants OK
 	if old {
-		f.addr, skipMe = r.next(), false
+		addr, skipMe = r.next(), false
 	}
-	r.options("TYPE", func() { f.readKind(r) }, "ADDR", &f.addr, "LADDR", &f.laddr, "ID", func() {
-		f.ids = []int64{int64(r.atLeast(1, "ERR client-id should be greater than 0"))}
+	r.options("TYPE", func() { kind = r.clientType() }, "ADDR", &addr, "LADDR", &laddr, "ID", func() {
+		ids = []int64{int64(r.atLeast(1, "ERR client-id should be greater than 0"))}
 	}, "USER", func() {
 		user := r.next()
 		failIf(user != "default", "ERR No such user '%s'", user)
 	}, "SKIPME", func() { skipMe = r.oneOf("NO", "YES") == 1 })
-	list := slices.DeleteFunc(f.clients(r.server), func(c *conn) bool { return skipMe && c == r.conn })
+	list := r.server.find(ids, kind, addr, laddr)
+	list = slices.DeleteFunc(list, func(c *conn) bool { return skipMe && c == r.conn })
 	for _, c := range list {
 		if c == r.conn {
 			r.closing = true // when it has the reply
