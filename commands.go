@@ -405,12 +405,11 @@ func (c *command) derive() {
 			k.last, k.step = -1, 1+strings.Count(rest, " ")
 		case first == "STORE" || first == "STREAMS":
 			k.behind = first
-		case optional:
 		case term == "numkeys":
 			k.count = c.arity
 		case isKey:
 			k.first, k.last, k.step = cmp.Or(k.first, c.arity), c.arity, 1
-		case k.last < 0: // it stands behind the last key
+		case k.last < 0 && !optional: // it stands behind the last key
 			k.last--
 		}
 		c.arity += oneIf(!optional)
