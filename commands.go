@@ -385,7 +385,7 @@ func (c *command) derive() {
 	for _, term := range c.terms {
 		inner, optional := strings.CutPrefix(term, "[")
 		first, rest, _ := strings.Cut(inner, " ")
-		isKey := isKeyName(first)
+		isKey := slices.Contains(keyNames, first)
 		switch {
 		case k.count > 0 || k.behind != "":
 		case optional && isKey && strings.HasSuffix(rest, "...]"):
@@ -407,9 +407,7 @@ func (c *command) derive() {
 	c.lock = either(c.flags&(write|lockWrite) != 0, write, c.lock)
 }
 
-func isKeyName(term string) bool {
-	return slices.Contains(strings.Fields("key source destination newkey key1 key2 dst src destkey"), term)
-}
+var keyNames = strings.Fields("key source destination newkey key1 key2 dst src destkey")
 
 // appendTo appends to list the keys among words. Words that cannot be read give none.
 func (k keys) appendTo(list, words []string) []string {
@@ -2936,7 +2934,7 @@ func commandDocs(list []*command) (docs fields) {
 		for _, term := range c.terms {
 			inner, optional := strings.CutPrefix(term, "[")
 			arg := fields{"name", strings.TrimSuffix(inner, "]"),
-				"type", either(isKeyName(inner), "key", "string"), "flags", names{"optional"}}
+				"type", either(slices.Contains(keyNames, inner), "key", "string"), "flags", names{"optional"}}
 			args = append(args, arg[:either(optional, 6, 4)])
 		}
 		if len(args) > 0 {
