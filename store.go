@@ -1043,21 +1043,20 @@ func longestCommonSubsequence(a, b string) (common string, runs []commonRun) {
 			}
 		}
 	}
-	text := make([]byte, best[len(best)-1])
-	for i, j, k := len(a), len(b), len(text); i > 0 && j > 0; {
+	for i, j := len(a), len(b); i > 0 && j > 0; {
+		stop := i
+		for i > 0 && j > 0 && a[i-1] == b[j-1] {
+			i, j = i-1, j-1
+		}
 		switch at := i*width + j; {
-		case a[i-1] == b[j-1]:
-			if last := len(runs) - 1; last < 0 || runs[last].a != i || runs[last].b != j {
-				runs = append(runs, commonRun{})
-			}
-			i, j, k = i-1, j-1, k-1
-			text[k] = a[i]
-			runs[len(runs)-1] = commonRun{i, j, runs[len(runs)-1].size + 1}
+		case i < stop:
+			runs = append(runs, commonRun{i, j, stop - i})
+			common = a[i:stop] + common
 		case best[at-width] > best[at-1]:
 			i--
 		default:
 			j--
 		}
 	}
-	return string(text), runs
+	return common, runs
 }
