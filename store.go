@@ -255,10 +255,7 @@ func (s *chunked[E]) insert(k, at int, e E) {
 		s.chunks = append(s.chunks, nil)
 	}
 	if c := s.chunks[k]; len(c) == chunkSize {
-		half := chunkSize / 2
-		if at == 0 || at == chunkSize { // it may grow at this end: chunks stay full
-			half = at
-		}
+		half := either(at == 0 || at == chunkSize, at, chunkSize/2) // at an end: chunks stay full
 		s.chunks = slices.Insert(s.chunks, k+1, append(make([]E, 0, max(half, chunkSize-half)), c[half:]...))
 		clear(c[half:])
 		s.chunks[k] = c[:half]
