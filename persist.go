@@ -86,21 +86,14 @@ func (s *store) restore(rec record) error {
 	}
 	d, wrong := s.dbs[rec.DB], func() error { return fmt.Errorf("key %q is no %s", rec.Key, rec.Kind) }
 	unit := either(rec.Kind == "hash" || rec.Kind == "zset", 2, 1) // items of an element
-	unit = either(rec.Kind == "stream", max(1, len(rec.Items)), unit)
-	it := d.keys.get(rec.Key)
-	if it == nil {
-		d.put(rec.Key, item{deadline: rec.Deadline, access: uint32(s.clock.millis() / 1000)})
-		it = d.keys.get(rec.Key)
-	} else if it.typeName() != rec.Kind {
+	old := d.keys.get(rec.Key)
+	if old != nil && old.typeName() != rec.Kind {
 		return wrong()
 	}
-	for parts := range slices.Chunk(rec.Items, unit) {
-		score, err := 0.0, error(nil)
-		if rec.Kind == "zset" {
-			score, err = strconv.ParseFloat(parts[len(parts)-1], 64)
-		}
+	it := cmp.Or(old, &item{deadline: rec.Deadline, access: uint32(s.clock.millis() / 1000)})
+	for parts := range slices.Chunk(rec.Items, either(rec.Kind == "stream", max(1, len(rec.Items)), unit)) {
 		switch {
-		case len(parts) < unit || err != nil:
+		case len(parts) < unit:
 			return wrong()
 		case rec.Kind == "string" && it.length() == 0:
 			it.text = parts[0]
@@ -114,13 +107,17 @@ func (s *store) restore(rec record) error {
 		case rec.Kind == "set":
 			grown[set](it).put(parts[0], 1)
 		case rec.Kind == "zset":
-			grown[zset](it).add(parts[0], score)
+			score, err := strconv.ParseFloat(parts[1], 64)
+			if grown[zset](it).add(parts[0], score); err != nil {
+				return wrong()
+			}
 		case rec.Kind == "stream" && len(parts[0]) == len(lastStreamID):
 			grown[stream](it).add(parts)
 		default:
 			return wrong()
 		}
 	}
+	d.put(rec.Key, *it)
 	return nil
 }
 
