@@ -268,9 +268,6 @@ func (s *chunked[E]) insert(k, at int, e E) {
 
 // cut removes count elements from a place on.
 func (s *chunked[E]) cut(k, at, count int) {
-	if count == 0 {
-		return
-	}
 	s.n -= count
 	first := k
 	for ; count > 0; k++ {
@@ -284,9 +281,9 @@ func (s *chunked[E]) cut(k, at, count int) {
 		}
 		count, at = count-n, 0
 	}
-	first += oneIf(len(s.chunks[first]) > 0) // what is left of a chunk stays
-	k -= oneIf(k > first && len(s.chunks[k-1]) > 0)
-	s.chunks = slices.Delete(s.chunks, first, k)
+	left := slices.DeleteFunc(s.chunks[first:k], func(c []E) bool { return len(c) == 0 })
+	s.chunks = slices.Delete(s.chunks, first+len(left), k)
+	first += oneIf(len(left) > 0)
 	if first > 0 && first < len(s.chunks) && len(s.chunks[first-1])+len(s.chunks[first]) < chunkSize/2 {
 		s.chunks[first-1] = append(s.chunks[first-1], s.chunks[first]...)
 		s.chunks = slices.Delete(s.chunks, first, first+1)
