@@ -185,9 +185,8 @@ func (d *dict[V]) picks(count int64) iter.Seq[*entry[V]] {
 // that ever moves is the last, and only into a lower place, so that whatever was not yet visited stays below.
 func (d *dict[V]) scan(cursor uint64, count int, visit func(key string, v *V)) uint64 {
 	i := either(cursor > 0, int(min(cursor, uint64(d.n))), d.n)
-	for ; i > 0 && count > 0; count-- {
-		i--
-		e := d.at(i)
+	for ; i > 0 && count > 0; i, count = i-1, count-1 {
+		e := d.at(i - 1)
 		visit(e.key, &e.value)
 	}
 	return uint64(i)
