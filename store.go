@@ -470,11 +470,10 @@ members:
 	for m, score := range operands[0].all() {
 		joined := orZero(*score * operands[0].weight)
 		for _, o := range operands[1:] {
-			other := o.get(m)
-			if (other != nil) != (op == intersection) {
+			switch other := o.get(m); {
+			case (other != nil) != (op == intersection):
 				continue members
-			}
-			if other != nil {
+			case other != nil:
 				joined = how(joined, *other*o.weight)
 			}
 		}
