@@ -149,12 +149,11 @@ func (d *dict[V]) clone() container {
 	return &dict[V]{maps.Clone(d.index), clonePages(d.pages), d.n, d.peak}
 }
 
-func clonePages[E any](pages [][]E) [][]E {
-	pages = slices.Clone(pages)
-	for k, page := range pages {
-		pages[k] = slices.Clone(page)
+func clonePages[E any](pages [][]E) (copied [][]E) {
+	for _, page := range pages {
+		copied = append(copied, slices.Clone(page))
 	}
-	return pages
+	return copied
 }
 
 // picks ranges over count random entries: different ones, or, when count is negative, -count that may repeat.
