@@ -1948,7 +1948,7 @@ func remove[T any, P interface {
 func cmdHGetAll(w *writer, r *request) {
 	h, names, values := read[hash](r, r.next()), r.cmd.name != "hvals", r.cmd.name != "hkeys"
 	either(names && values, w.mapOf, w.array)(h.n)
-	for field, v := range h.all() {
+	for field, v := range h.all {
 		if names {
 			w.bulk(field)
 		}
@@ -2064,7 +2064,7 @@ func cmdSMembers(w *writer, r *request) { members(w, read[set](r, r.next())) }
 
 func members(w *writer, s *set) {
 	w.set(s.n)
-	for m := range s.all() {
+	for m := range s.all {
 		w.bulk(m)
 	}
 }
@@ -2119,7 +2119,7 @@ func cmdScoreAlgebra(w *writer, r *request) {
 		how = []aggregate{sum, lesser, greater}[r.oneOf("SUM", "MIN", "MAX")]
 	})
 	z := &zset{}
-	for m, score := range op.combine(operands, how, 0).all() {
+	for m, score := range op.combine(operands, how, 0).all {
 		z.add(m, *score)
 	}
 	if dest != nil {

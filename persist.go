@@ -53,7 +53,7 @@ func (s *store) snapshot(emit func(record)) (changes int64) {
 	defer s.RUnlock()
 	now := s.clock.millis()
 	for _, d := range s.dbs {
-		for key, it := range d.keys.all() {
+		for key, it := range d.keys.all {
 			if !it.dead(now) {
 				it.record(record{DB: d.id, Key: key, Deadline: it.deadline}, emit)
 			}

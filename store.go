@@ -132,14 +132,12 @@ func (d *dict[V]) reindex() {
 	}
 }
 
-// all ranges over the entries. A loop that removes or adds must not use it.
-func (d *dict[V]) all() iter.Seq2[string, *V] {
-	return func(yield func(string, *V) bool) {
-		for _, page := range d.pages {
-			for i := range page {
-				if !yield(page[i].key, &page[i].value) {
-					return
-				}
+// all is an iterator over the entries. A loop that removes or adds must not use it.
+func (d *dict[V]) all(yield func(key string, v *V) bool) {
+	for _, page := range d.pages {
+		for i := range page {
+			if !yield(page[i].key, &page[i].value) {
+				return
 			}
 		}
 	}
@@ -455,7 +453,7 @@ func (op operation) combine(operands []operand, how aggregate, limit int) *dict[
 	}
 	if op == union {
 		for _, o := range operands {
-			for m, score := range o.all() {
+			for m, score := range o.all {
 				joined := orZero(*score * o.weight)
 				if old := result.get(m); old != nil {
 					joined = how(*old, joined)
@@ -466,7 +464,7 @@ func (op operation) combine(operands []operand, how aggregate, limit int) *dict[
 		return result
 	}
 members:
-	for m, score := range operands[0].all() {
+	for m, score := range operands[0].all {
 		joined := orZero(*score * operands[0].weight)
 		for _, o := range operands[1:] {
 			switch other := o.get(m); {
@@ -631,9 +629,9 @@ func (it *item) elements(yield func(parts []string) bool) {
 	case *list:
 		o.span(0, o.n, false)(func(_ int, s string) bool { return yield([]string{s}) })
 	case *hash:
-		o.all()(func(field string, v *string) bool { return yield([]string{field, *v}) })
+		o.all(func(field string, v *string) bool { return yield([]string{field, *v}) })
 	case *set:
-		o.all()(func(member string, _ *float64) bool { return yield([]string{member}) })
+		o.all(func(member string, _ *float64) bool { return yield([]string{member}) })
 	case *zset:
 		o.order.span(0, o.len(), false)(func(_ int, e scored) bool {
 			return yield([]string{e.member, strconv.FormatFloat(e.score, 'g', -1, 64)})

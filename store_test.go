@@ -91,7 +91,7 @@ func TestDict(t *testing.T) {
 			}
 		}
 		got := make(map[string]int)
-		for key, v := range d.all() {
+		for key, v := range d.all {
 			got[key] = *v
 		}
 		if d.len() != len(model) || !maps.Equal(got, model) {
@@ -516,7 +516,7 @@ func TestCombine(t *testing.T) {
 			}
 		}
 		got := make(map[string]float64)
-		for m, score := range op.combine(slices.Clone(operands), how, 0).all() {
+		for m, score := range op.combine(slices.Clone(operands), how, 0).all {
 			got[m] = *score
 		}
 		if !maps.Equal(got, want) {
@@ -527,7 +527,7 @@ func TestCombine(t *testing.T) {
 			if some.len() != min(limit, len(want)) {
 				t.Fatalf("%d of %d with the limit %d", some.len(), len(want), limit)
 			}
-			for m := range some.all() {
+			for m := range some.all {
 				if _, ok := want[m]; !ok {
 					t.Fatalf("%s is none of %v", m, want)
 				}
