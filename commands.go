@@ -1995,7 +1995,7 @@ func random[V any](see view[V]) handler {
 		} else if d.n == 0 {
 			w.null()
 		}
-		for e := range d.picks(count) {
+		for _, e := range d.picks(count) {
 			w.row(values)
 			w.bulk(e.key)
 			if values {

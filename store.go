@@ -154,27 +154,24 @@ func clonePages[E any](pages [][]E) (copied [][]E) {
 	return copied
 }
 
-// picks ranges over count random entries: different ones, or, when count is negative, -count that may repeat.
-func (d *dict[V]) picks(count int64) iter.Seq[*entry[V]] {
-	return func(yield func(*entry[V]) bool) {
-		drawn := make(map[int]bool)
-		for n := range min(max(count, -count), max(int64(d.n), -count)) {
-			i := rand.IntN(d.n)
-			if count >= int64(d.n) {
-				i = int(n)
-			} else if count > 0 {
-				// Robert Floyd's sampling: as many draws as picks, whatever their share.
-				top := d.n - int(count) + int(n)
-				if i = rand.IntN(top + 1); drawn[i] {
-					i = top
-				}
-				drawn[i] = true
+// picks returns count random entries: different ones, or, when count is negative, -count that may repeat.
+func (d *dict[V]) picks(count int64) []*entry[V] {
+	list, drawn := make([]*entry[V], min(max(count, -count), max(int64(d.n), -count))), make(map[int]bool)
+	for n := range list {
+		i := rand.IntN(d.n)
+		if count >= int64(d.n) {
+			i = n
+		} else if count > 0 {
+			// Robert Floyd's sampling: as many draws as picks, whatever their share.
+			top := d.n - int(count) + n
+			if i = rand.IntN(top + 1); drawn[i] {
+				i = top
 			}
-			if !yield(d.at(i)) {
-				return
-			}
+			drawn[i] = true
 		}
+		list[n] = d.at(i)
 	}
+	return list
 }
 
 // scan calls visit for about count entries and returns the cursor to go on from; both begin and end are

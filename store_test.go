@@ -278,7 +278,7 @@ func TestDictPicks(t *testing.T) {
 		picked := 0
 		for range rounds {
 			var list []int
-			for e := range d.picks(count) {
+			for _, e := range d.picks(count) {
 				list = append(list, e.value)
 				drawn[e.value]++
 			}
