@@ -55,7 +55,7 @@ func (s *store) snapshot(emit func(record)) (changes int64) {
 	for _, d := range s.dbs {
 		for key, it := range d.keys.all {
 			if !it.dead(now) {
-				it.record(record{DB: d.id, Key: key, Deadline: it.deadline}, emit)
+				it.record(record{DB: d.id, Key: key, Kind: it.typeName(), Deadline: it.deadline}, emit)
 			}
 		}
 	}
@@ -64,7 +64,6 @@ func (s *store) snapshot(emit func(record)) (changes int64) {
 
 // record emits the value of one key, cut where it is large.
 func (it *item) record(rec record, emit func(record)) {
-	rec.Kind = it.typeName()
 	size := 0 // bytes
 	for parts := range it.elements {
 		if len(rec.Items) >= pieceItems || size >= pieceBytes || rec.Kind == "stream" && rec.Items != nil {
