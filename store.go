@@ -561,19 +561,14 @@ func (it *item) buffer() *buffer {
 
 // length and slice look at a string, or at nothing, without copying it all. 0 <= i <= j <= length.
 func (it *item) length() int {
-	switch {
-	case it == nil:
-		return 0
-	case it.object != nil:
+	if it = cmp.Or(it, new(item)); it.object != nil {
 		return it.object.len()
 	}
 	return len(it.text)
 }
 
 func (it *item) slice(i, j int) string {
-	if it == nil {
-		return ""
-	}
+	it = cmp.Or(it, new(item))
 	if t, ok := it.object.(*buffer); ok {
 		return string(t.b[i:j])
 	}
