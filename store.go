@@ -448,31 +448,24 @@ func (op operation) combine(operands []operand, how aggregate, limit int) *dict[
 	if op != difference { // the smallest first is the shortest way, and how Redis adds scores
 		slices.SortStableFunc(operands, func(a, b operand) int { return cmp.Compare(a.n, b.n) })
 	}
-	if op == union {
-		for _, o := range operands {
-			for m, score := range o.all {
-				joined := orZero(*score * o.weight)
-				if old := result.get(m); old != nil {
-					joined = how(*old, joined)
+	n := either(op == union, len(operands), 1) // whose members may come in; the rest is only looked up in
+	for _, o := range operands[:n] {
+	members:
+		for m, score := range o.all {
+			joined := orZero(*score * o.weight)
+			for _, other := range operands[n:] {
+				switch value := other.get(m); {
+				case (value != nil) != (op == intersection):
+					continue members
+				case value != nil:
+					joined = how(joined, *value*other.weight)
 				}
-				result.put(m, joined)
 			}
-		}
-		return result
-	}
-members:
-	for m, score := range operands[0].all {
-		joined := orZero(*score * operands[0].weight)
-		for _, o := range operands[1:] {
-			switch other := o.get(m); {
-			case (other != nil) != (op == intersection):
-				continue members
-			case other != nil:
-				joined = how(joined, *other*o.weight)
+			if old := result.get(m); old != nil {
+				*old = how(*old, joined)
+			} else if result.put(m, joined); result.n == limit {
+				break
 			}
-		}
-		if result.put(m, joined); result.n == limit {
-			break
 		}
 	}
 	return result
