@@ -538,10 +538,9 @@ func (it *item) kind() (name, encoding string) {
 	case *stream:
 		return "stream", "stream"
 	}
-	if _, isInt := parseInt(it.text); isInt && it.object == nil {
-		return "string", "int"
-	}
-	return "string", either(it.object == nil && len(it.text) <= 44, "embstr", "raw")
+	_, isInt := parseInt(it.text) // a buffer has no text
+	long := it.object != nil || len(it.text) > 44
+	return "string", either(isInt, "int", either(long, "raw", "embstr"))
 }
 
 // buffer makes the string one that is edited in place.
