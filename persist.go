@@ -86,13 +86,10 @@ func (s *store) restore(rec record) error {
 	d, wrong := s.dbs[rec.DB], func() error { return fmt.Errorf("key %q is no %s", rec.Key, rec.Kind) }
 	unit := either(rec.Kind == "hash" || rec.Kind == "zset", 2, 1) // items of an element
 	old := d.keys.get(rec.Key)
-	if old != nil && old.typeName() != rec.Kind {
-		return wrong()
-	}
 	it := cmp.Or(old, &item{deadline: rec.Deadline, access: uint32(s.clock.millis() / 1000)})
 	for parts := range slices.Chunk(rec.Items, either(rec.Kind == "stream", max(1, len(rec.Items)), unit)) {
 		switch {
-		case len(parts) < unit:
+		case len(parts) < unit, old != nil && old.typeName() != rec.Kind:
 			return wrong()
 		case rec.Kind == "string" && it.length() == 0:
 			it.text = parts[0]
