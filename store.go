@@ -203,7 +203,8 @@ type end int
 
 const front, back end = 0, 1
 
-func (s *chunked[E]) len() int { return s.n }
+func (s *chunked[E]) len() int         { return s.n }
+func (s *chunked[E]) clone() container { return &chunked[E]{clonePages(s.chunks), s.n} }
 
 // place returns the chunk of element i, 0 being the first, and where it stands there; i may be the length.
 func (s *chunked[E]) place(i int) (k, at int) {
@@ -315,8 +316,6 @@ func (s *chunked[E]) span(i, j int, reverse bool) iter.Seq2[int, E] {
 		}
 	}
 }
-
-func (s *chunked[E]) clone() container { return &chunked[E]{clonePages(s.chunks), s.n} }
 
 // --- sorted sets -------------------------------------------------------------
 
