@@ -234,12 +234,10 @@ func decode(b []byte, into *store) error {
 	for n := uint64(0); ; n++ {
 		var rec record
 		err := dec.Decode(&rec)
-		switch {
-		case err == io.EOF && n == count:
-			return nil
-		case err == io.EOF:
-			return fmt.Errorf("it has %d records and should have %d", n, count)
-		case err == nil && (rec.Deadline == 0 || rec.Deadline > now): // else it died meanwhile
+		if err == io.EOF {
+			return either(n == count, nil, fmt.Errorf("it has %d records and should have %d", n, count))
+		}
+		if err == nil && (rec.Deadline == 0 || rec.Deadline > now) { // else it died meanwhile
 			err = into.restore(rec)
 		}
 		if err != nil {
