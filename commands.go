@@ -1504,7 +1504,8 @@ func cmdSetBit(w *writer, r *request) {
 	bit, ok := parseInt(r.next())
 	failIf(!ok || bit&^1 != 0, "ERR bit is not an integer or out of range")
 	t := r.editString(key)
-	grew, old := t.grow(int(at>>3)+1), int64(bitsAt(t.b, at, 1))
+	grew := t.grow(int(at>>3) + 1)
+	old := int64(t.b[at>>3]>>(7-at%8)) & 1
 	setBits(t.b, at, 1, uint64(bit))
 	r.changed(key, "setbit", oneIf(grew || old != bit))
 	w.int64(old)
@@ -1549,7 +1550,7 @@ func cmdBitPos(w *writer, r *request) {
 	it, ends := r.stringItem(key), r.left() > 1
 	i, j := r.bitRange(it)
 	s, dull := it.string(), byte(bit)-1 // a byte without such a bit
-	for ; i < j && bitsAt(s, int64(i), 1) != uint64(bit); i++ {
+	for ; i < j && s[i/8]>>(7-i%8)&1 != byte(bit); i++ {
 		if i%8 == 0 && j-i >= 8 && s[i/8] == dull {
 			i += 7
 		}

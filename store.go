@@ -583,18 +583,11 @@ func (it *item) stringOrNil() *string {
 
 // bits returns n <= 64 bits of a string from bit i on; bits behind its end are 0.
 func (it *item) bits(i int64, n int) uint64 {
+	var window [9]byte // that they are in, whatever bit of the first they begin at
 	size := int64(it.length())
-	return bitsAt(it.slice(int(min(i/8, size)), int(min(i/8+9, size))), i%8, n)
-}
-
-func bitsAt[T string | []byte](s T, i int64, n int) (v uint64) {
-	for ; n > 0; i, n = i+1, n-1 {
-		v <<= 1
-		if i/8 < int64(len(s)) {
-			v |= uint64(s[i/8]>>(7-i%8)) & 1
-		}
-	}
-	return v
+	copy(window[:], it.slice(int(min(i/8, size)), int(min(i/8+9, size))))
+	v := binary.BigEndian.Uint64(window[:])<<(i%8) | uint64(window[8])>>(8-i%8)
+	return v >> (64 - n)
 }
 
 // setBits makes n bits of b from bit i on the lowest n of v.
