@@ -12,7 +12,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -769,12 +768,11 @@ func (c *conn) park() {
 	limit, _ := c.waiter.Deadline()
 	c.SetReadDeadline(limit) // whoever serves us moves it, too, after the context has ended
 	var err error
-	for err == nil && c.waiter.Err() == nil {
+	for err == nil && c.waiter.Err() == nil && c.in.Buffered() < c.in.Size() {
 		_, err = c.in.Peek(c.in.Buffered() + 1)
 	}
-	if errors.Is(err, bufio.ErrBufferFull) {
+	if err == nil { // it was served, or the buffer is full
 		<-c.waiter.Done()
-		err = nil
 	}
 	c.blocked.Store(false)
 	c.store.Lock()
