@@ -149,9 +149,8 @@ func (s *server) save() error {
 func (s *server) saveNow() error {
 	began := time.Now()
 	s.saver.tried.Store(began.Unix())
-	var b bytes.Buffer
-	b.WriteString(dumpMagic)
-	enc, n, err := gob.NewEncoder(&b), uint64(0), error(nil)
+	b := bytes.NewBufferString(dumpMagic)
+	enc, n, err := gob.NewEncoder(b), uint64(0), error(nil)
 	changes := s.store.snapshot(func(rec record) {
 		n++
 		err = cmp.Or(err, enc.Encode(rec))
