@@ -864,9 +864,8 @@ func (c *conn) message(parts ...any) []byte {
 
 // notify publishes what happened to a key, if the setting notify-keyspace-events has the class of the event.
 func (s *server) notify(d *db, class byte, event, key string) {
-	on := *s.config.events.Load()
-	ofAll := class != 'm' && class != 'n' && strings.Contains(on, "A")
-	if on == "" || !ofAll && !strings.Contains(on, string(class)) {
+	on := *s.config.events.Load() // where A stands for all classes but m and n
+	if on == "" || !strings.ContainsAny(on, string(class)+either(class == 'm' || class == 'n', "", "A")) {
 		return
 	}
 	if strings.Contains(on, "K") {
