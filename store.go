@@ -949,12 +949,9 @@ func matchOne(pattern string, c byte) (size int, ok bool) {
 	for ; p < len(pattern) && pattern[p] != ']'; p++ {
 		escaped := pattern[p] == '\\' && p+1 < len(pattern)
 		p += oneIf(escaped)
-		low, high := pattern[p], pattern[p]
-		if !escaped && p+2 < len(pattern) && pattern[p+1] == '-' {
-			p += 2
-			high = pattern[p]
-		}
-		found = found || min(low, high) <= c && c <= max(low, high)
+		from, isRange := pattern[p], !escaped && p+2 < len(pattern) && pattern[p+1] == '-'
+		p += 2 * oneIf(isRange)
+		found = found || min(from, pattern[p]) <= c && c <= max(from, pattern[p])
 	}
 	return min(p+1, len(pattern)), found != not
 }
