@@ -319,7 +319,6 @@ type command struct {
 	named int        // words of the name
 	terms []string   // of the usage, behind the name
 	arity int        // words it takes, its name included; -n means n or more
-	lock  flags      // that it runs under: write, readonly, or 0 for none
 	keys  keys       // where its keys stand
 	subs  []*command // in the order of their names
 
@@ -403,8 +402,6 @@ func (c *command) derive() {
 	}
 	c.arity *= either(strings.Contains(c.usage, "["), -1, 1)
 	c.flags |= either(k.count > 0, movable, 0)
-	c.lock = either(c.flags&(readonly|lockRead) != 0, readonly, 0)
-	c.lock = either(c.flags&(write|lockWrite) != 0, write, c.lock)
 }
 
 var keyNames = strings.Fields("key source destination newkey key1 key2 dst src destkey")
@@ -662,7 +659,7 @@ func (r *request) find(key string) *item { return r.findIn(r.db, key) }
 
 func (r *request) findIn(d *db, key string) *item {
 	it, seconds := d.find(key, r.now), uint32(r.now/1000)
-	if it == nil && r.cmd.lock == write && d.keys.has(key) && !r.store.isFrozen() {
+	if it == nil && r.cmd.flags&(write|lockWrite) != 0 && d.keys.has(key) && !r.store.isFrozen() {
 		r.store.expire(d, key)
 	} else if it != nil && r.cmd.flags&silent == 0 && atomic.LoadUint32(&it.access) != seconds {
 		atomic.StoreUint32(&it.access, seconds) // which readers may do, too

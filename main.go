@@ -586,12 +586,12 @@ func (c *conn) queueing() bool { return c.queued >= 0 }
 
 // run runs the command under the lock that its row names. No handler takes the store's lock by itself.
 func (r *request) run(w *writer) {
-	switch r.cmd.lock {
-	case write:
+	switch {
+	case r.cmd.flags&(write|lockWrite) != 0:
 		r.store.Lock()
 		defer r.store.unlock()
 		r.server.acting = r.conn
-	case readonly:
+	case r.cmd.flags&(readonly|lockRead) != 0:
 		r.store.RLock()
 		defer r.store.RUnlock()
 	}
