@@ -365,9 +365,8 @@ func enter(g *group, r row) {
 		}
 		parent = commands[first]
 	}
-	byName := func(a, b *command) int { return strings.Compare(a.name, b.name) }
-	at, _ := slices.BinarySearchFunc(parent.subs, c, byName)
-	parent.subs = slices.Insert(parent.subs, at, c)
+	parent.subs = append(parent.subs, c)
+	slices.SortFunc(parent.subs, func(a, b *command) int { return strings.Compare(a.name, b.name) })
 }
 
 // derive reads off the usage the name, how many words the command takes and where its keys stand. A term in
