@@ -631,12 +631,14 @@ func (r *request) keysAfterCount(tooFew replyError) []string {
 	return r.several(n)
 }
 
-// oneOf reads one of some words, and returns which; choose throws e for another.
+// oneOf reads one of some words, and returns which; choose throws e for another, which %s in it stands for.
 func (r *request) oneOf(words ...string) int { return r.choose(errSyntax, words...) }
 
 func (r *request) choose(e replyError, words ...string) int {
 	i := slices.Index(words, r.option())
-	failIf(i < 0, e)
+	if i < 0 {
+		fail(replyError(strings.Replace(string(e), "%s", r.words[r.pos-1], 1)))
+	}
 	return i
 }
 
@@ -848,10 +850,8 @@ func (r *request) label(what string) string {
 }
 
 func cmdClientSetInfo(r *request) {
-	option := r.next()
-	i := slices.Index([]string{"lib-name", "lib-ver"}, strings.ToLower(option))
-	failIf(i < 0, "ERR Unrecognized option '%s'", option)
-	r.setShared(func() { r.lib[i] = r.label(strings.ToLower(option)) })
+	i := r.choose("ERR Unrecognized option '%s'", "LIB-NAME", "LIB-VER")
+	r.setShared(func() { r.lib[i] = r.label([]string{"lib-name", "lib-ver"}[i]) })
 }
 
 func cmdClientReply(w *writer, r *request) {
@@ -863,10 +863,8 @@ func cmdClientReply(w *writer, r *request) {
 
 // clientType reads a type for CLIENT LIST and CLIENT KILL. There are no clients of the last three.
 func (r *request) clientType() string {
-	word := r.next()
-	i := slices.Index([]string{"normal", "pubsub", "master", "replica", "slave"}, strings.ToLower(word))
-	failIf(i < 0, "ERR Unknown client type '%s'", word)
-	return strings.ToLower(word)
+	types := []string{"NORMAL", "PUBSUB", "MASTER", "REPLICA", "SLAVE"}
+	return strings.ToLower(types[r.choose("ERR Unknown client type '%s'", types...)])
 }
 
 // find returns clients for CLIENT LIST and CLIENT KILL, oldest first. What is empty may be anything.
@@ -1043,11 +1041,9 @@ func (r *request) deadline(n int64, word string) int64 {
 func cmdExpire(w *writer, r *request) {
 	key, when := r.next(), r.next()
 	var nx, xx, gt, lt bool
-	for _, word := range r.words[r.pos:] {
-		known := slices.Contains([]string{"NX", "XX", "GT", "LT"}, strings.ToUpper(word))
-		failIf(!known, "ERR Unsupported option %s", word)
+	for is := []*bool{&nx, &xx, &gt, &lt}; r.more(); {
+		*is[r.choose("ERR Unsupported option %s", "NX", "XX", "GT", "LT")] = true
 	}
-	r.options("NX", &nx, "XX", &xx, "GT", &gt, "LT", &lt)
 	failIf(nx && (xx || gt || lt), "ERR NX and XX, GT or LT options at the same time are not compatible")
 	failIf(gt && lt, "ERR GT and LT options at the same time are not compatible")
 	at := r.deadline(toInt(when), r.cmd.name)
