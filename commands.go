@@ -1708,8 +1708,9 @@ func (r *request) take(w *writer, key string, from container, where end, count i
 }
 
 // await runs then with the first of keys that holds a T. When none does, the client waits, or is told none.
-func await[T any, P pointer[T]](w *writer, r *request, keys []string, timeout time.Duration,
+func await[T any, P pointer[T]](w *writer, r *request, keys []string, seconds string,
 	none func(w *writer), then func(key string, c P)) {
+	timeout := r.timeout(seconds)
 	if r.ready != "" { // filled by something that may be of another type
 		_, ok := cmp.Or(r.find(r.ready), new(item)).object.(P)
 		keys = either(ok, []string{r.ready}, nil)
@@ -1724,13 +1725,10 @@ func await[T any, P pointer[T]](w *writer, r *request, keys []string, timeout ti
 }
 
 func mpop[T any, P pointer[T]](w *writer, r *request) {
-	seconds := "0"
-	if r.cmd.flags&blocking != 0 {
-		seconds = r.next()
-	}
+	r.pos += oneIf(r.cmd.flags&blocking != 0) // the timeout, which is looked at last
 	keys, where, count := r.keysAfterCount(errSyntax), r.side(), 1
 	r.options("COUNT", func() { count = r.atLeast(1, "ERR count should be greater than 0"); r.end() })
-	await(w, r, keys, toTimeout(seconds), (*writer).nullArray, func(key string, c P) {
+	await(w, r, keys, r.words[1], (*writer).nullArray, func(key string, c P) {
 		count = min(count, c.len())
 		w.array(2)
 		w.bulk(key)
@@ -1740,18 +1738,21 @@ func mpop[T any, P pointer[T]](w *writer, r *request) {
 }
 
 func bpop[T any, P pointer[T]](w *writer, r *request) {
-	await(w, r, r.several(r.left()-1), toTimeout(r.next()), (*writer).nullArray, func(key string, c P) {
+	await(w, r, r.several(r.left()-1), r.next(), (*writer).nullArray, func(key string, c P) {
 		w.array(2 + oneIf(r.cmd.group.name != "list"))
 		w.bulk(key)
 		r.take(w, key, c, r.cmd.end(), 1, func() {})
 	})
 }
 
-// toTimeout reads how long a command may block, in seconds; 0 is for ever.
-func toTimeout(s string) time.Duration {
-	seconds, ok := parseDouble(s)
+// timeout reads how long a command may block, in seconds, 0 for ever; it is negative for one that does not.
+func (r *request) timeout(seconds string) time.Duration {
+	if r.cmd.flags&blocking == 0 {
+		return -1
+	}
+	f, ok := parseDouble(seconds)
 	failIf(!ok, "ERR timeout is not a float or out of range")
-	ms := math.Ceil(seconds * 1000) // the largest is negative, as in C
+	ms := math.Ceil(f * 1000) // the largest is negative, as in C
 	return millis(int64(either(ms < 1<<63, ms, -1)), true)
 }
 
@@ -1768,7 +1769,7 @@ func (r *request) block(w *writer, keys []string, timeout time.Duration, none fu
 	c := r.conn
 	switch {
 	case r.ready != "": // it goes on waiting
-	case r.nested || timeout < 0 || keys != nil && r.cmd.flags&blocking == 0:
+	case r.nested || timeout < 0:
 		none(w)
 	default:
 		c.late, c.none = writer{resp3: c.out.resp3}, either(keys == nil, none, (*writer).nullArray)
@@ -1784,14 +1785,11 @@ func (r *request) block(w *writer, keys []string, timeout time.Duration, none fu
 
 // cmdLMove is LMOVE and RPOPLPUSH, whose name says the sides, and those that wait until a timeout.
 func cmdLMove(w *writer, r *request) {
-	from, to, take, put, timeout := r.next(), r.next(), back, front, time.Duration(0)
+	from, to, take, put := r.next(), r.next(), back, front
 	if strings.HasSuffix(r.cmd.name, "move") {
 		take, put = r.side(), r.side()
 	}
-	if r.more() {
-		timeout = toTimeout(r.next())
-	}
-	await(w, r, []string{from}, timeout, (*writer).null, func(_ string, source *list) {
+	await(w, r, []string{from}, r.words[len(r.words)-1], (*writer).null, func(_ string, source *list) {
 		dest := edit[list](r, to) // which may be the same
 		s := source.pop(take)
 		dest.push(put, s)
