@@ -1031,10 +1031,18 @@ func (r *request) delete(key string) bool {
 // unitOf returns the unit in ms of what commands and options take or tell: with a p they mean ms.
 func unitOf(word string) int64 { return either[int64](word[0] == 'p', 1, 1000) }
 
-// deadline turns n into Unix ms: a time for words that end in at, like expireat or pxat, else from now on.
-func (r *request) deadline(n int64, word string) int64 {
-	unit, base := unitOf(word), either(strings.HasSuffix(word, "at"), 0, r.now)
-	failIf(n > (math.MaxInt64-base)/unit || n < math.MinInt64/unit, errExpireTime, r.cmd)
+// A lifetime is a word about a deadline, like ex or expireat, and its number.
+type lifetime struct{ word, n string }
+
+// deadline returns what that is in Unix ms: a time for words that end in at, else from now on. Words without
+// a number, like persist, mean 0.
+func (r *request) deadline(l lifetime) int64 {
+	if !strings.Contains(l.word, "x") {
+		return 0
+	}
+	n, unit, base := toInt(l.n), unitOf(l.word), either(strings.HasSuffix(l.word, "at"), 0, r.now)
+	far := n > (math.MaxInt64-base)/unit || n < math.MinInt64/unit
+	failIf(far || n <= 0 && r.cmd.group.name == "string", errExpireTime, r.cmd)
 	return max(1, base+n*unit) // 0 would be never
 }
 
@@ -1046,7 +1054,7 @@ func cmdExpire(w *writer, r *request) {
 	}
 	failIf(nx && (xx || gt || lt), "ERR NX and XX, GT or LT options at the same time are not compatible")
 	failIf(gt && lt, "ERR GT and LT options at the same time are not compatible")
-	at := r.deadline(toInt(when), r.cmd.name)
+	at := r.deadline(lifetime{r.cmd.name, when})
 	old := cmp.Or(r.find(key), new(item)).deadline // 0: never, which is later than any time
 	barred := nx && old != 0 || xx && old == 0 || gt && (old == 0 || at <= old) || lt && old != 0 && at >= old
 	w.bit(!barred && r.expireAt(key, at))
@@ -1282,9 +1290,6 @@ func cmdMGet(w *writer, r *request) {
 	}
 }
 
-// A lifetime is what options say about a deadline: a word like ex, and its number.
-type lifetime struct{ word, n string }
-
 // read reads all arguments left as options: those about a deadline, which exclude each other, and more.
 func (l *lifetime) read(r *request, alone string, more ...any) {
 	said := func() {
@@ -1295,16 +1300,6 @@ func (l *lifetime) read(r *request, alone string, more ...any) {
 		}
 	}
 	r.options(append(more, "EX", said, "PX", said, "EXAT", said, "PXAT", said, alone, said)...)
-}
-
-// deadline returns the deadline in Unix ms that is to be set, 0 for none.
-func (l *lifetime) deadline(r *request) int64 {
-	if !strings.Contains(l.word, "x") {
-		return 0
-	}
-	n := toInt(l.n)
-	failIf(n <= 0, errExpireTime, r.cmd)
-	return r.deadline(n, l.word)
 }
 
 // cmdSet is SET, GETSET, which is SET GET, and SETEX and PSETEX, which are SET EX and SET PX.
@@ -1324,7 +1319,7 @@ func cmdSet(w *writer, r *request) {
 		life.read(r, "KEEPTTL", "NX", &nx, "XX", &xx, "GET", &get)
 	}
 	failIf(nx && xx, errSyntax)
-	at := life.deadline(r)
+	at := r.deadline(life)
 	it := r.find(key) // which drops what is dead, so that its deadline is not kept
 	barred := nx && it != nil || xx && it == nil
 	switch {
@@ -1352,7 +1347,7 @@ func cmdGetEx(w *writer, r *request) {
 	text := r.stringItem(key).stringOrNil()
 	w.maybe(text)
 	if text != nil && life.word != "" {
-		r.expireAt(key, life.deadline(r))
+		r.expireAt(key, r.deadline(life))
 	}
 }
 
