@@ -411,10 +411,8 @@ func (k keys) appendTo(list, words []string) []string {
 	for i := k.first; i > 0 && i <= last && i < len(words); i += k.step {
 		list = append(list, words[i])
 	}
-	at, n := k.count+1, int64(0) // where n more begin
-	if k.count > 0 && k.count < len(words) {
-		n, _ = parseInt(words[k.count])
-	}
+	at := k.count + 1                // where n more begin
+	n, _ := parseInt(words[k.count]) // without a count this is the name, and no number
 	for i, word := range either(k.behind != "", words, nil) {
 		if strings.EqualFold(word, k.behind) && (n == 0 || k.behind == "STORE") {
 			at = i + 1 // if STORE is said twice, the last holds
