@@ -1241,17 +1241,15 @@ func cmdSort(w *writer, r *request) {
 	all = all[min(max(offset, 0), int64(len(all))):]
 	all = all[:either(count < 0, int64(len(all)), min(count, int64(len(all))))]
 	gets = either(gets == nil, []string{"#"}, gets)
-	l := &list{}
-	if dest == nil {
+	l, put := &list{}, w.maybe
+	if dest != nil {
+		put = func(found *string) { l.push(back, *cmp.Or(found, new(string))) }
+	} else {
 		w.array(len(all) * len(gets))
 	}
 	for _, s := range all {
 		for _, pattern := range gets {
-			if found := r.follow(pattern, s.element); dest == nil {
-				w.maybe(found)
-			} else {
-				l.push(back, *cmp.Or(found, new(string)))
-			}
+			put(r.follow(pattern, s.element))
 		}
 	}
 	if dest != nil {
