@@ -1655,16 +1655,15 @@ func pop[T any, P pointer[T]](w *writer, r *request) {
 		count = r.atLeast(0, "ERR value is out of range, must be positive")
 	}
 	c := edit[T, P](r, key)
-	empty := c.len() == 0
 	count = min(count, c.len())
 	switch {
 	case kind == "sorted-set":
 		w.rows(either(counts, count, 2*count), counts)
 	case kind == "set" && counts:
 		w.set(count)
-	case empty && counts:
+	case c.len() == 0 && counts:
 		w.nullArray()
-	case empty:
+	case c.len() == 0:
 		w.null()
 	case counts:
 		w.array(count)
