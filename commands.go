@@ -2560,14 +2560,14 @@ func cmdMonitor(w *writer, r *request) {
 
 func cmdMulti(r *request) {
 	failIf(r.queueing(), "ERR MULTI calls can not be nested")
-	r.setShared(func() { r.queued = 0 })
+	r.setShared(func() { r.queue = []request{*r} })
 }
 
 // discard ends a transaction, and forgets what it waited for and watched.
 func (r *request) discard() {
-	r.aborted, r.queue = false, nil
+	r.aborted = false
 	r.watcher.unwatch()
-	r.setShared(func() { r.queued = -1 })
+	r.setShared(func() { r.queue = nil })
 }
 
 func cmdDiscard(r *request) {
@@ -2577,7 +2577,7 @@ func cmdDiscard(r *request) {
 
 func cmdExec(w *writer, r *request) {
 	failIf(!r.queueing(), "ERR EXEC without MULTI")
-	queue, aborted, intact := r.queue, r.aborted, r.watcher.intact(r.now)
+	queue, aborted, intact := r.queue[1:], r.aborted, r.watcher.intact(r.now)
 	r.discard()
 	failIf(aborted, "EXECABORT Transaction discarded because of previous errors.")
 	if !intact {

@@ -390,9 +390,8 @@ type conn struct {
 	closing bool // to be closed when the replies are sent
 	muted   int  // how many more commands get no reply, as CLIENT REPLY asked
 	watcher watcher
-	caching bool      // CLIENT CACHING makes an exception for the next command or transaction
-	queue   []request // the commands between MULTI and EXEC
-	aborted bool      // one of them was refused
+	caching bool // CLIENT CACHING makes an exception for the next command or transaction
+	aborted bool // a command between MULTI and EXEC was refused
 
 	waiter  *waiter       // while a command blocks
 	none    func(*writer) // what it answers when it was in vain; nil once it was served
@@ -407,7 +406,7 @@ type conn struct {
 	db       *db
 	name     string
 	lib      [2]string // name and version of the client library
-	queued   int       // the length of queue, -1 outside of MULTI
+	queue    []request // MULTI, and the commands after it until EXEC
 	speaking int       // RESP 2 or 3
 	noEvict  bool
 	topics   [kinds]map[string]bool // what it is interested in
@@ -424,7 +423,7 @@ func newConn(s *server, socket net.Conn) *conn {
 	c.active.Store(c.created)
 	c.in = newReader(c)
 	c.in.guest = s.config.get("requirepass") != ""
-	c.req.conn, c.db, c.queued, c.speaking = c, s.store.dbs[0], -1, 2
+	c.req.conn, c.db, c.speaking = c, s.store.dbs[0], 2
 	return c
 }
 
@@ -541,8 +540,8 @@ func (c *conn) dispatch(words []string) {
 			cmd.turns.Add(1)
 		}
 	case c.queueing() && cmd.flags&unqueued == 0:
-		c.queue = append(c.queue, request{conn: c, cmd: cmd, words: slices.Clone(words), nested: true})
-		c.setShared(func() { c.queued = len(c.queue) })
+		next := request{conn: c, cmd: cmd, words: slices.Clone(words), nested: true}
+		c.setShared(func() { c.queue = append(c.queue, next) })
 		c.out.simple("QUEUED")
 	default:
 		c.req.cmd, c.req.words = cmd, words
@@ -582,7 +581,7 @@ func (c *conn) mayRun(cmd *command) replyError {
 	return ""
 }
 
-func (c *conn) queueing() bool { return c.queued >= 0 }
+func (c *conn) queueing() bool { return c.queue != nil }
 
 // run runs the command under the lock that its row names. No handler takes the store's lock by itself.
 func (r *request) run(w *writer) {
@@ -1011,9 +1010,9 @@ func (c *conn) tell(keys any) {
 func (c *conn) describe(now int64) string {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
-	flags := strings.Join(chosen("O", len(c.topics[monitors]) > 0, "P", c.subscriptions() > 0,
+	flags := cmp.Or(strings.Join(chosen("O", len(c.topics[monitors]) > 0, "P", c.subscriptions() > 0,
 		"x", c.queueing(), "b", c.blocked.Load(), "t", c.tracking.on, "R", c.tracking.broken,
-		"B", c.tracking.bcast, "e", c.noEvict), "")
+		"B", c.tracking.bcast, "e", c.noEvict), ""), "N")
 	last := cmp.Or(c.command.Load(), &command{name: "NULL"}).name
 	c.outbox.mu.Lock()
 	owed := c.outbox.bytes
@@ -1022,6 +1021,6 @@ func (c *conn) describe(now int64) string {
 		"sub=%d psub=%d ssub=0 multi=%d qbuf=0 qbuf-free=%d argv-mem=0 multi-mem=0 rbs=%d rbp=0 obl=0 "+
 		"oll=%d omem=%d tot-mem=%d events=r cmd=%s user=default redir=%d resp=%d lib-name=%s lib-ver=%s",
 		c.id, c.RemoteAddr(), c.LocalAddr(), c.name, (now-c.created)/1000, (now-c.active.Load())/1000,
-		cmp.Or(flags, "N"), c.db.id, len(c.topics[0]), len(c.topics[1]), c.queued, bufferSize, outputMax,
+		flags, c.db.id, len(c.topics[0]), len(c.topics[1]), len(c.queue)-1, bufferSize, outputMax,
 		min(owed, 1), owed, bufferSize+owed, last, c.tracking.target(), c.speaking, c.lib[0], c.lib[1])
 }
