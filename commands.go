@@ -953,12 +953,11 @@ func cmdClientTracking(r *request) {
 		t, prefix = tracking{}, nil
 	}
 	again := "before disabling tracking for this client, and then re-enabling it with a different mode."
-	switches := t.optIn && old.optOut || t.optOut && old.optIn
 	failIf(!t.bcast && prefix != nil, "ERR PREFIX option requires BCAST mode to be enabled")
 	failIf(t.on && old.on && old.bcast != t.bcast, "ERR You can't switch BCAST mode on/off %s", again)
 	failIf(t.bcast && (t.optIn || t.optOut), "ERR OPTIN and OPTOUT are not compatible with BCAST")
 	failIf(t.optIn && t.optOut, "ERR You can't specify both OPTIN mode and OPTOUT mode")
-	failIf(switches, "ERR You can't switch OPTIN/OPTOUT mode %s", again)
+	failIf(t.optIn && old.optOut || t.optOut && old.optIn, "ERR You can't switch OPTIN/OPTOUT mode %s", again)
 	before := slices.Collect(maps.Keys(r.topics[prefixes]))
 	for i, p := range prefix {
 		for j, o := range slices.Concat(before, prefix[i+1:]) {
