@@ -1238,7 +1238,7 @@ func cmdSort(w *writer, r *request) {
 		return either(desc, -order, order)
 	})
 	all = all[min(max(offset, 0), int64(len(all))):]
-	all = all[:either(count < 0, int64(len(all)), min(count, int64(len(all))))]
+	all = all[:min(uint64(count), uint64(len(all)))] // a number below 0 is more than all
 	gets = either(gets == nil, []string{"#"}, gets)
 	l, put := &list{}, w.maybe
 	if dest != nil {
