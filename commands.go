@@ -1788,28 +1788,27 @@ func cmdLMove(w *writer, r *request) {
 	})
 }
 
-// element returns element i of a list in place, counted from the end when negative; nil when there is none.
-func element(l *list, i int64) *string {
-	if i += either(i < 0, int64(l.n), 0); i < 0 || i >= int64(l.n) {
+func cmdLIndex(w *writer, r *request) { w.maybe(r.element(read[list](r, r.next()))) }
+
+// element reads an index, and returns the element there in place; nil when there is none.
+func (r *request) element(l *list) *string {
+	if l.n == 0 { // then the index may be anything
 		return nil
 	}
-	k, at := l.place(int(i))
-	return &l.chunks[k][at]
-}
-
-func cmdLIndex(w *writer, r *request) {
-	l, i := read[list](r, r.next()), int64(0)
-	if l.n > 0 { // else the index may be anything
-		i = r.int()
+	index := r.int()
+	i, j := span(index, index, l.n)
+	if i == j {
+		return nil
 	}
-	w.maybe(element(l, i))
+	k, at := l.place(i)
+	return &l.chunks[k][at]
 }
 
 func cmdLSet(r *request) {
 	key := r.next()
 	l := read[list](r, key)
 	failIf(l.n == 0, errNoKey)
-	p := element(l, r.int())
+	p := r.element(l)
 	failIf(p == nil, "ERR index out of range")
 	*p = r.next()
 	r.changed(key, "lset", 1)
