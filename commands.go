@@ -1800,8 +1800,7 @@ func (r *request) element(l *list) *string {
 	if i == j {
 		return nil
 	}
-	k, at := l.place(i)
-	return &l.chunks[k][at]
+	return l.get(l.place(i))
 }
 
 func cmdLSet(r *request) {
@@ -1829,9 +1828,8 @@ func cmdLTrim(r *request) {
 	l := edit[list](r, key)
 	i, j := span(start, stop, l.n)
 	existed, removed := oneIf(l.n > 0), l.n-(j-i)
-	k, at := l.place(j)
-	l.cut(k, at, l.n-j)
-	l.cut(0, 0, i)
+	l.cut(l.place(j), l.n-j)
+	l.cut(l.place(0), i)
 	r.changed(key, "ltrim", max(removed, existed))
 }
 
@@ -1858,8 +1856,7 @@ func cmdLInsert(w *writer, r *request) {
 		w.int(-oneIf(l.n > 0))
 		return
 	}
-	k, at := l.place(found[0] + offset)
-	l.insert(k, at, s)
+	l.insert(l.place(found[0]+offset), s)
 	r.changed(key, "linsert", 1)
 	w.int(l.n)
 }
@@ -2364,7 +2361,7 @@ func (r *request) trimming() (trim func(s *stream) int, noCreate bool) {
 			n = int(min(int64(n), most))
 			n = either(n < s.n, max(0, n-(s.added-s.n+n)%int(node)), n) // Redis lets go of whole nodes
 		}
-		s.cut(0, 0, n)
+		s.cut(s.place(0), n)
 		return n
 	}, noCreate
 }
@@ -2417,8 +2414,7 @@ func cmdXDel(w *writer, r *request) {
 		ids = append(ids, toStreamID(arg, "0"))
 	}
 	for _, id := range ids {
-		k, at := s.search(atID(id, false))
-		s.cut(k, at, s.rank(atID(id, true))-s.rank(atID(id, false)))
+		s.cut(s.search(atID(id, false)), s.rank(atID(id, true))-s.rank(atID(id, false)))
 	}
 	w.int(r.changed(key, "xdel", before-s.n))
 }

@@ -203,67 +203,73 @@ type end int
 
 const front, back end = 0, 1
 
-func (s *chunked[E]) len() int         { return s.n }
-func (s *chunked[E]) clone() container { return &chunked[E]{clonePages(s.chunks), s.n} }
+// A spot is where an element stands, or would: in which chunk, and how many stand before it there.
+type spot struct{ k, at int }
 
-// place returns the chunk of element i, 0 being the first, and where it stands there; i may be the length.
-func (s *chunked[E]) place(i int) (k, at int) {
+func (s *chunked[E]) len() int            { return s.n }
+func (s *chunked[E]) clone() container    { return &chunked[E]{clonePages(s.chunks), s.n} }
+func (s *chunked[E]) get(p spot) *E       { return &s.chunks[p.k][p.at] }
+func (s *chunked[E]) push(where end, e E) { s.insert(s.place(int(where)*s.n), e) }
+
+// place returns the spot of element i, 0 being the first; i may be the length.
+func (s *chunked[E]) place(i int) spot {
+	k := 0
 	if i <= s.n/2 {
-		for ; k < len(s.chunks) && i > 0 && i >= len(s.chunks[k]); k++ {
+		for ; i > 0 && i >= len(s.chunks[k]); k++ {
 			i -= len(s.chunks[k])
 		}
-		return k, i
+		return spot{k, i}
 	}
-	begin := s.n
-	for k = len(s.chunks); begin > i || k == len(s.chunks); {
-		k--
-		begin -= len(s.chunks[k])
+	i -= s.n // from the end, below 0
+	for k = len(s.chunks) - 1; -i > len(s.chunks[k]); k-- {
+		i += len(s.chunks[k])
 	}
-	return k, i - begin
+	return spot{k, i + len(s.chunks[k])}
 }
 
 // A border is true for the elements that lie before some place in an order.
 type border[E any] func(e *E) bool
 
-// search returns the place of the first element that is not before a border.
-func (s *chunked[E]) search(before border[E]) (k, at int) {
-	k = sort.Search(len(s.chunks), func(k int) bool { c := s.chunks[k]; return !before(&c[len(c)-1]) })
+// search returns the spot of the first element that is not before a border.
+func (s *chunked[E]) search(before border[E]) spot {
+	k := sort.Search(len(s.chunks), func(k int) bool { c := s.chunks[k]; return !before(&c[len(c)-1]) })
 	if k == len(s.chunks) {
 		return s.place(s.n)
 	}
 	c := s.chunks[k]
-	return k, sort.Search(len(c), func(at int) bool { return !before(&c[at]) })
+	return spot{k, sort.Search(len(c), func(at int) bool { return !before(&c[at]) })}
 }
 
 // rank returns how many elements are before a border.
 func (s *chunked[E]) rank(before border[E]) int {
-	k, rank := s.search(before)
-	for _, c := range s.chunks[:k] {
-		rank += len(c)
+	p := s.search(before)
+	for _, c := range s.chunks[:p.k] {
+		p.at += len(c)
 	}
-	return rank
+	return p.at
 }
 
-func (s *chunked[E]) insert(k, at int, e E) {
+func (s *chunked[E]) insert(p spot, e E) {
 	if s.n++; len(s.chunks) == 0 {
 		s.chunks = append(s.chunks, nil)
 	}
-	if c := s.chunks[k]; len(c) == chunkSize {
-		half := either(at == 0 || at == chunkSize, at, chunkSize/2) // at an end: chunks stay full
-		s.chunks = slices.Insert(s.chunks, k+1, append(make([]E, 0, max(half, chunkSize-half)), c[half:]...))
+	if c := s.chunks[p.k]; len(c) == chunkSize {
+		half := either(p.at == 0 || p.at == chunkSize, p.at, chunkSize/2) // at an end: chunks stay full
+		tail := append(make([]E, 0, max(half, chunkSize-half)), c[half:]...)
+		s.chunks = slices.Insert(s.chunks, p.k+1, tail)
 		clear(c[half:])
-		s.chunks[k] = c[:half]
-		if at >= half && half > 0 {
-			k, at = k+1, at-half
+		s.chunks[p.k] = c[:half]
+		if p.at >= half && half > 0 {
+			p = spot{p.k + 1, p.at - half}
 		}
 	}
-	s.chunks[k] = slices.Insert(s.chunks[k], at, e)
+	s.chunks[p.k] = slices.Insert(s.chunks[p.k], p.at, e)
 }
 
-// cut removes count elements from a place on.
-func (s *chunked[E]) cut(k, at, count int) {
+// cut removes count elements from a spot on.
+func (s *chunked[E]) cut(p spot, count int) {
 	s.n -= count
-	first := k
+	first, k, at := p.k, p.k, p.at
 	for ; count > 0; k++ {
 		c := s.chunks[k]
 		n := min(len(c)-at, count)
@@ -284,16 +290,11 @@ func (s *chunked[E]) cut(k, at, count int) {
 	}
 }
 
-func (s *chunked[E]) push(where end, e E) {
-	k, at := s.place(int(where) * s.n)
-	s.insert(k, at, e)
-}
-
 // pop takes the element at one end. There must be one.
 func (s *chunked[E]) pop(where end) E {
-	k, at := s.place(int(where) * (s.n - 1))
-	e := s.chunks[k][at]
-	s.cut(k, at, 1)
+	p := s.place(int(where) * (s.n - 1))
+	e := *s.get(p)
+	s.cut(p, 1)
 	return e
 }
 
@@ -301,17 +302,16 @@ func (s *chunked[E]) pop(where end) E {
 func (s *chunked[E]) span(i, j int, reverse bool) iter.Seq2[int, E] {
 	return func(yield func(int, E) bool) {
 		step, at := either(reverse, -1, 1), either(reverse, j-1, i)
-		k, in := s.place(max(at, 0))
+		p := s.place(max(at, 0))
 		for range j - i {
-			if !yield(at, s.chunks[k][in]) {
+			if !yield(at, *s.get(p)) {
 				return
 			}
 			at += step
-			if in += step; in == len(s.chunks[k]) {
-				k, in = k+1, 0
-			} else if in < 0 && k > 0 {
-				k--
-				in = len(s.chunks[k]) - 1
+			if p.at += step; p.at == len(s.chunks[p.k]) {
+				p = spot{p.k + 1, 0}
+			} else if p.at < 0 && p.k > 0 {
+				p = spot{p.k - 1, len(s.chunks[p.k-1]) - 1}
 			}
 		}
 	}
@@ -345,19 +345,16 @@ func (z *zset) add(member string, score float64) bool {
 		if *old == score {
 			return false
 		}
-		k, at := z.order.search(scored{*old, member}.before)
-		z.order.cut(k, at, 1)
+		z.order.cut(z.order.search(scored{*old, member}.before), 1)
 	}
 	e := scored{score, member}
-	k, at := z.order.search(e.before)
-	z.order.insert(k, at, e)
+	z.order.insert(z.order.search(e.before), e)
 	return z.scores.put(member, score)
 }
 
 func (z *zset) remove(member string) bool {
 	if score := z.scores.get(member); score != nil {
-		k, at := z.order.search(scored{*score, member}.before)
-		z.order.cut(k, at, 1)
+		z.order.cut(z.order.search(scored{*score, member}.before), 1)
 	}
 	return z.scores.remove(member)
 }
@@ -368,8 +365,7 @@ func (z *zset) cut(i, j int, reverse bool) (entries []scored) {
 		entries = append(entries, e)
 		z.scores.remove(e.member)
 	}
-	k, at := z.order.place(i)
-	z.order.cut(k, at, j-i)
+	z.order.cut(z.order.place(i), j-i)
 	return entries
 }
 

@@ -176,8 +176,7 @@ func TestDictScanForeignCursor(t *testing.T) {
 }
 
 func (s *chunked[E]) at(i int) *E {
-	k, at := s.place(i)
-	return &s.chunks[k][at]
+	return s.get(s.place(i))
 }
 
 // A list must do what a slice does.
@@ -207,8 +206,7 @@ func TestList(t *testing.T) {
 			model = slices.Delete(model, i, i+1)
 		case kind == 16:
 			i := dice.IntN(n + 1)
-			k, at := q.place(i)
-			q.insert(k, at, s)
+			q.insert(q.place(i), s)
 			model = slices.Insert(model, i, s)
 		case kind == 17 && n > 0:
 			i := dice.IntN(n)
@@ -216,9 +214,8 @@ func TestList(t *testing.T) {
 		case kind == 18 && dice.IntN(20) == 0:
 			i := dice.IntN(n + 1)
 			j := i + dice.IntN(n+1-i)
-			k, at := q.place(j)
-			q.cut(k, at, n-j)
-			q.cut(0, 0, i)
+			q.cut(q.place(j), n-j)
+			q.cut(q.place(0), i)
 			model = slices.Clone(model[i:j])
 		}
 		if q.len() != len(model) {
@@ -254,8 +251,7 @@ func TestListCloneAndShrink(t *testing.T) {
 		q.push(back, "x")
 	}
 	copied := q.clone().(*list)
-	k, at := q.place(2)
-	q.cut(k, at, 9_998)
+	q.cut(q.place(2), 9_998)
 	*q.at(0) = "y"
 	if copied.len() != 10_000 || *copied.at(0) != "x" {
 		t.Error("the copy changed with the original")
