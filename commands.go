@@ -206,8 +206,8 @@ var table = []group{{"bitmap", '$', []row{
 	{"HINCRBY|HINCRBYFLOAT key field increment", "Adds to the number in a field.", fastGrow, cmdHIncr},
 	{"HLEN key", "Counts the fields.", fastRead, length[hash]},
 	{"HMGET key field [field ...]", "Returns values.", fastRead, look(read[hash], (*writer).maybe)},
-	{"HRANDFIELD key [count [WITHVALUES]]", "Returns random fields.", readonly, random(fieldsOf)},
-	{"HSCAN key cursor" + matching, "Goes through the fields.", readonly, scan(fieldsOf)},
+	{"HRANDFIELD key [count [WITHVALUES]]", "Returns random fields.", readonly, fieldsOf.random},
+	{"HSCAN key cursor" + matching, "Goes through the fields.", readonly, fieldsOf.scan},
 	{"HSET|HMSET key field value [field value ...]", "Sets fields.", fastGrow, cmdHSet},
 	{"HSETNX key field value", "Sets a field if the hash does not have it.", fastGrow, cmdHSet},
 	{"HSTRLEN key field", "Returns the length of a value.", fastRead, look(read[hash], putLength)},
@@ -222,9 +222,9 @@ var table = []group{{"bitmap", '$', []row{
 	{"SMISMEMBER key member [member ...]", "Tells which are members.", fastRead, look(read[set], putBit)},
 	{"SMOVE source destination member", "Moves a member to another set.", fastWrite, cmdSMove},
 	{"SPOP key [count]", "Takes random members.", fastWrite, pop[set]},
-	{"SRANDMEMBER key [count]", "Returns random members.", readonly, random(membersOf)},
+	{"SRANDMEMBER key [count]", "Returns random members.", readonly, membersOf.random},
 	{"SREM key member [member ...]", "Removes members.", fastWrite, remove[set]},
-	{"SSCAN key cursor" + matching, "Goes through the members.", readonly, scan(membersOf)},
+	{"SSCAN key cursor" + matching, "Goes through the members.", readonly, membersOf.scan},
 }}, {"sorted-set", 'z', []row{
 	{"BZMPOP timeout" + ofKeys + " MIN|MAX" + takes, "ZMPOP, waits.", write | blocking, mpop[zset]},
 	{"BZPOPMAX|BZPOPMIN key [key ...] timeout", "ZPOPMAX, waits.", fastWrite | waits, bpop[zset]},
@@ -240,7 +240,7 @@ var table = []group{{"bitmap", '$', []row{
 	{"ZMPOP" + ofKeys + " MIN|MAX" + takes, "Takes from the first set.", write, mpop[zset]},
 	{"ZMSCORE key member [member ...]", "Returns scores of members.", fastRead, look(scoresAt, putScore)},
 	{"ZPOPMAX|ZPOPMIN key [count]", "Takes members from one end.", fastWrite, pop[zset]},
-	{"ZRANDMEMBER key [count [WITHSCORES]]", "Returns random members.", readonly, random(scoresOf)},
+	{"ZRANDMEMBER key [count [WITHSCORES]]", "Returns random members.", readonly, scoresOf.random},
 	{"ZRANGE key start stop" + cutBy + withScore, "Returns a range.", readonly, cmdZRange},
 	{"ZRANGEBYLEX key min max" + limited, "Returns a range by name.", readonly, cmdZRange},
 	{"ZRANGEBYSCORE key min max" + withScore + limited, "Returns a range.", readonly, cmdZRange},
@@ -252,7 +252,7 @@ var table = []group{{"bitmap", '$', []row{
 	{"ZREVRANGE key start stop" + withScore, "Returns a range, downwards.", readonly, cmdZRange},
 	{"ZREVRANGEBYLEX key max min" + limited, "Downwards by name.", readonly, cmdZRange},
 	{"ZREVRANGEBYSCORE key max min" + withScore + limited, "Returns it downwards.", readonly, cmdZRange},
-	{"ZSCAN key cursor" + matching, "Goes through the members.", readonly, scan(scoresOf)},
+	{"ZSCAN key cursor" + matching, "Goes through the members.", readonly, scoresOf.scan},
 	{"ZSCORE key member", "Returns the score of a member.", fastRead, look(scoresAt, putScore)},
 }}, {"stream", 't', []row{
 	{"XADD key [NOMKSTREAM] [" + trimming + "] *|id field value [field value ...]", "Adds an entry.",
@@ -1949,61 +1949,6 @@ func cmdHIncr(w *writer, r *request) {
 	r.changed(key, r.cmd.name, 1)
 }
 
-// random makes HRANDFIELD, SRANDMEMBER and ZRANDMEMBER.
-func random[V any](see view[V]) handler {
-	return func(w *writer, r *request) {
-		key, counts, count, values := r.next(), r.more(), int64(1), false
-		failIf(see.word == "" && r.left() > 1, errSyntax)
-		if counts {
-			count = r.int()
-			failIf(count == math.MinInt64, errCountRange)
-		}
-		if r.more() {
-			values = strings.EqualFold(r.next(), see.word)
-			failIf(!values || r.more(), errSyntax)
-			failIf(count < -math.MaxInt64/2 || count > math.MaxInt64/2, "ERR value is out of range")
-		}
-		d := see.find(r, key)
-		failIf(d.n > 0 && count < -1<<24, errCountRange) // unlike Redis: it would fill the memory
-		count = either(d.n > 0, min(count, int64(d.n)), 0)
-		if counts {
-			w.rows(int(max(count, -count)), values)
-		} else if d.n == 0 {
-			w.null()
-		}
-		for _, e := range d.picks(count) {
-			w.row(values)
-			w.bulk(e.key)
-			if values {
-				see.put(w, &e.value)
-			}
-		}
-	}
-}
-
-// scan makes HSCAN, SSCAN and ZSCAN.
-func scan[V any](see view[V]) handler {
-	return func(w *writer, r *request) {
-		key, from, n := r.next(), r.cursor(), 0
-		d, pattern, count := see.find(r, key), "", 0
-		if d.n > 0 { // else Redis does not look at them
-			pattern, count = r.scanOptions()
-		}
-		found := writer{} // without RESP 3: scores are strings here
-		cursor := d.scan(from, count, func(name string, v *V) {
-			if match(pattern, name) {
-				found.bulk(name)
-				see.put(&found, v)
-				n += 1 + oneIf(see.word != "")
-			}
-		})
-		w.array(2)
-		w.bulk(strconv.FormatUint(cursor, 10))
-		w.array(n)
-		w.buf = append(w.buf, found.buf...)
-	}
-}
-
 // A view is how hashes, sets and sorted sets look alike: a dict, its values written, and the word for them.
 type view[V any] struct {
 	find func(r *request, key string) *dict[V]
@@ -2016,6 +1961,57 @@ var (
 	membersOf = view[float64]{read[set], func(*writer, *float64) {}, ""}
 	scoresOf  = view[float64]{scoresAt, putScore, "WITHSCORES"}
 )
+
+// random is HRANDFIELD, SRANDMEMBER and ZRANDMEMBER.
+func (see view[V]) random(w *writer, r *request) {
+	key, counts, count, values := r.next(), r.more(), int64(1), false
+	failIf(see.word == "" && r.left() > 1, errSyntax)
+	if counts {
+		count = r.int()
+		failIf(count == math.MinInt64, errCountRange)
+	}
+	if r.more() {
+		values = strings.EqualFold(r.next(), see.word)
+		failIf(!values || r.more(), errSyntax)
+		failIf(count < -math.MaxInt64/2 || count > math.MaxInt64/2, "ERR value is out of range")
+	}
+	d := see.find(r, key)
+	failIf(d.n > 0 && count < -1<<24, errCountRange) // unlike Redis: it would fill the memory
+	count = either(d.n > 0, min(count, int64(d.n)), 0)
+	if counts {
+		w.rows(int(max(count, -count)), values)
+	} else if d.n == 0 {
+		w.null()
+	}
+	for _, e := range d.picks(count) {
+		w.row(values)
+		w.bulk(e.key)
+		if values {
+			see.put(w, &e.value)
+		}
+	}
+}
+
+// scan is HSCAN, SSCAN and ZSCAN.
+func (see view[V]) scan(w *writer, r *request) {
+	key, from, n := r.next(), r.cursor(), 0
+	d, pattern, count := see.find(r, key), "", 0
+	if d.n > 0 { // else Redis does not look at them
+		pattern, count = r.scanOptions()
+	}
+	found := writer{} // without RESP 3: scores are strings here
+	cursor := d.scan(from, count, func(name string, v *V) {
+		if match(pattern, name) {
+			found.bulk(name)
+			see.put(&found, v)
+			n += 1 + oneIf(see.word != "")
+		}
+	})
+	w.array(2)
+	w.bulk(strconv.FormatUint(cursor, 10))
+	w.array(n)
+	w.buf = append(w.buf, found.buf...)
+}
 
 func scoresAt(r *request, key string) *dict[float64] { return &read[zset](r, key).scores }
 
