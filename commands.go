@@ -1977,13 +1977,13 @@ func (see view[V]) random(w *writer, r *request) {
 	}
 	d := see.find(r, key)
 	failIf(d.n > 0 && count < -1<<24, errCountRange) // unlike Redis: it would fill the memory
-	count = either(d.n > 0, min(count, int64(d.n)), 0)
+	list := d.picks(either(d.n > 0, count, 0))
 	if counts {
-		w.rows(int(max(count, -count)), values)
+		w.rows(len(list), values)
 	} else if d.n == 0 {
 		w.null()
 	}
-	for _, e := range d.picks(count) {
+	for _, e := range list {
 		w.row(values)
 		w.bulk(e.key)
 		if values {
