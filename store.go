@@ -81,11 +81,8 @@ func (d *dict[V]) put(key string, v V) bool {
 		return false
 	}
 	last := d.n >> pageBits
-	if last == len(d.pages) { // once there are many a page is allocated whole
-		d.pages = append(d.pages, make([]entry[V], 0, either(last > 0, pageSize, 0)))
-	}
-	if d.n < fewKeys && d.n == cap(d.pages[0]) { // most stay small: they grow in small steps
-		d.pages[0] = append(make([]entry[V], 0, d.n+5), d.pages[0]...)
+	if last == len(d.pages) { // most dicts stay small; once there are many entries a page is made whole
+		d.pages = append(d.pages, make([]entry[V], 0, either(last > 0, pageSize, 5)))
 	}
 	d.pages[last] = append(d.pages[last], entry[V]{key, v})
 	if d.index != nil {
