@@ -1818,7 +1818,7 @@ func cmdLRange(w *writer, r *request) {
 	l := read[list](r, key)
 	i, j := span(start, stop, l.n)
 	w.array(j - i)
-	for _, e := range l.span(i, j, false) {
+	for e := range l.span(i, j, false) {
 		w.bulk(e)
 	}
 }
@@ -1837,7 +1837,7 @@ func cmdLRem(w *writer, r *request) {
 	key, count, s := r.next(), r.int(), r.next()
 	l, kept, removed := edit[list](r, key), &list{}, 0
 	most := max(count, -count) // 0 is no limit, and so is what has no opposite
-	for _, e := range l.span(0, l.n, count < 0) {
+	for e := range l.span(0, l.n, count < 0) {
 		if e == s && (most <= 0 || int64(removed) < most) {
 			removed++
 		} else {
@@ -2104,7 +2104,7 @@ func cmdScoreAlgebra(w *writer, r *request) {
 // ranked writes the members with rank i up to and without j.
 func (w *writer) ranked(z *zset, i, j int, reverse, withScores bool) {
 	w.rows(j-i, withScores)
-	for _, e := range z.order.span(i, j, reverse) {
+	for e := range z.order.span(i, j, reverse) {
 		w.row(withScores)
 		w.bulk(e.member)
 		if withScores {
@@ -2286,7 +2286,7 @@ func cmdZRange(w *writer, r *request) {
 		return
 	}
 	result := &zset{}
-	for _, e := range z.order.span(i, i+size, false) {
+	for e := range z.order.span(i, i+size, false) {
 		result.add(e.member, e.score)
 	}
 	r.replace(w, *dest, r.cmd.name, result)
@@ -2447,7 +2447,7 @@ func (w *writer) entries(s *stream, i, j int, count int64, reverse bool) {
 	n := int(min(max(count, 0), int64(j-i)))
 	i = either(reverse, j-n, i)
 	w.array(n)
-	for _, e := range s.span(i, i+n, reverse) {
+	for e := range s.span(i, i+n, reverse) {
 		w.array(2)
 		w.bulk(formatStreamID(e[0]))
 		w.bulks(e[1:])

@@ -296,15 +296,13 @@ func (s *chunked[E]) pop(where end) E {
 }
 
 // span ranges over the elements from i up to and without j, or backwards.
-func (s *chunked[E]) span(i, j int, reverse bool) iter.Seq2[int, E] {
-	return func(yield func(int, E) bool) {
-		step, at := either(reverse, -1, 1), either(reverse, j-1, i)
-		p := s.place(max(at, 0))
+func (s *chunked[E]) span(i, j int, reverse bool) iter.Seq[E] {
+	return func(yield func(E) bool) {
+		step, p := either(reverse, -1, 1), s.place(either(reverse, max(j-1, 0), i))
 		for range j - i {
-			if !yield(at, *s.get(p)) {
+			if !yield(*s.get(p)) {
 				return
 			}
-			at += step
 			if p.at += step; p.at == len(s.chunks[p.k]) {
 				p = spot{p.k + 1, 0}
 			} else if p.at < 0 && p.k > 0 {
@@ -358,7 +356,7 @@ func (z *zset) remove(member string) bool {
 
 // cut removes and returns the entries with rank i up to and without j.
 func (z *zset) cut(i, j int, reverse bool) (entries []scored) {
-	for _, e := range z.order.span(i, j, reverse) {
+	for e := range z.order.span(i, j, reverse) {
 		entries = append(entries, e)
 		z.scores.remove(e.member)
 	}
@@ -596,13 +594,13 @@ func setBits(b []byte, i int64, n int, v uint64) {
 func (it *item) elements(yield func(parts []string) bool) {
 	switch o := it.object.(type) {
 	case *list:
-		o.span(0, o.n, false)(func(_ int, s string) bool { return yield([]string{s}) })
+		o.span(0, o.n, false)(func(s string) bool { return yield([]string{s}) })
 	case *hash:
 		o.all(func(field string, v *string) bool { return yield([]string{field, *v}) })
 	case *set:
 		o.all(func(member string, _ *float64) bool { return yield([]string{member}) })
 	case *zset:
-		o.order.span(0, o.len(), false)(func(_ int, e scored) bool {
+		o.order.span(0, o.len(), false)(func(e scored) bool {
 			return yield([]string{e.member, strconv.FormatFloat(e.score, 'g', -1, 64)})
 		})
 	case *stream:
@@ -969,10 +967,10 @@ func textSpan(start, stop int64, n int) (i, j int) {
 // limit of them, after looking at no more than most elements; 0 is no limit.
 func positions(l *list, s string, rank int64, limit, most int) (found []int) {
 	skip, looked := max(rank, -rank, 1), 0 // the lowest number has no opposite
-	for i, e := range l.span(0, l.len(), rank < 0) {
+	for e := range l.span(0, l.n, rank < 0) {
 		skip -= int64(oneIf(e == s))
 		if e == s && skip <= 0 {
-			found = append(found, i)
+			found = append(found, either(rank < 0, l.n-1-looked, looked))
 		}
 		if looked++; looked == most || limit > 0 && len(found) == limit {
 			break

@@ -225,17 +225,17 @@ func TestList(t *testing.T) {
 			continue
 		}
 		var forth, copied []string
-		for i, e := range q.span(0, q.len(), false) {
-			if forth = append(forth, e); *q.at(i) != e {
+		for e := range q.span(0, q.len(), false) {
+			if forth = append(forth, e); *q.at(len(forth) - 1) != e {
 				t.Fatal("at and span disagree")
 			}
 		}
 		var backwards []string
-		for _, e := range q.span(0, q.len(), true) {
+		for e := range q.span(0, q.len(), true) {
 			backwards = append(backwards, e)
 		}
 		slices.Reverse(backwards)
-		for _, e := range q.clone().(*list).span(0, q.len(), false) {
+		for e := range q.clone().(*list).span(0, q.len(), false) {
 			copied = append(copied, e)
 		}
 		if !slices.Equal(forth, model) || !slices.Equal(backwards, model) || !slices.Equal(copied, model) {
@@ -336,7 +336,7 @@ func TestZset(t *testing.T) {
 		i := dice.IntN(len(model) + 1)
 		j := i + dice.IntN(len(model)+1-i)
 		collect := func(z *zset, i, j int, reverse bool) (list []scored) {
-			for _, e := range z.order.span(i, j, reverse) {
+			for e := range z.order.span(i, j, reverse) {
 				list = append(list, e)
 			}
 			return list
