@@ -515,16 +515,15 @@ func (it *item) kind() (name, encoding string) {
 	if it == nil {
 		return "none", ""
 	}
-	small := it.object != nil && it.object.len() <= fewKeys // it has no index
-	switch it.object.(type) {
+	switch o := it.object.(type) {
 	case *list:
 		return "list", "quicklist"
 	case *hash:
-		return "hash", either(small, "listpack", "hashtable")
+		return "hash", either(o.n <= fewKeys, "listpack", "hashtable") // without an index or with one
 	case *set:
 		return "set", "hashtable"
 	case *zset:
-		return "zset", either(small, "listpack", "skiplist")
+		return "zset", either(o.len() <= fewKeys, "listpack", "skiplist")
 	case *stream:
 		return "stream", "stream"
 	}
