@@ -2014,14 +2014,7 @@ func (see view[V]) scan(w *writer, r *request) {
 }
 
 func scoresAt(r *request, key string) *dict[float64] { return &read[zset](r, key).scores }
-
-func putScore(w *writer, v *float64) {
-	if v != nil {
-		w.double(*v)
-	} else {
-		w.null()
-	}
-}
+func putScore(w *writer, v *float64)                 { orNull(w, v, (*writer).double) }
 
 // --- set ---------------------------------------------------------------------
 

@@ -320,14 +320,16 @@ func (w *writer) bulks(list []string) {
 	}
 }
 
-// maybe writes the string that p points to, or null.
-func (w *writer) maybe(p *string) {
+// orNull has put write what p points to; where nothing is it writes null.
+func orNull[V any](w *writer, p *V, put func(w *writer, v V)) {
 	if p != nil {
-		w.bulk(*p)
+		put(w, *p)
 	} else {
 		w.null()
 	}
 }
+
+func (w *writer) maybe(p *string) { orNull(w, p, (*writer).bulk) }
 
 // done writes n when the command counts, else OK.
 func (w *writer) done(counts bool, n int) {
