@@ -2201,12 +2201,10 @@ func cmdZAdd(w *writer, r *request) {
 
 func cmdZRank(w *writer, r *request) {
 	z, m := read[zset](r, r.next()), r.next()
-	if score := z.scores.get(m); score != nil {
-		rank := z.order.rank(scored{*score, m}.before)
+	orNull(w, z.scores.get(m), func(w *writer, score float64) {
+		rank := z.order.rank(scored{score, m}.before)
 		w.int(either(r.cmd.name == "zrevrank", z.len()-1-rank, rank))
-	} else {
-		w.null()
-	}
+	})
 }
 
 // order returns what a command cuts a range by, which is in its name: rank, score or lex.
