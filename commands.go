@@ -604,9 +604,9 @@ func (r *request) options(known ...any) {
 	}
 }
 
-// pairs returns all arguments left, which must be pairs.
+// pairs returns all arguments left, which must be pairs, one at least.
 func (r *request) pairs() []string {
-	failIf(r.left()%2 != 0, errArity, r.cmd)
+	failIf(r.left() == 0 || r.left()%2 != 0, errArity, r.cmd)
 	return r.rest()
 }
 
@@ -2363,7 +2363,6 @@ func cmdXAdd(w *writer, r *request) {
 		id = toStreamID(either(counts, ms+"-0", text), "0")
 		failIf(!counts && id == firstStreamID, "ERR The ID specified in XADD must be greater than 0-0")
 	}
-	failIf(!r.more(), errArity, r.cmd)
 	entry := append([]string{id}, r.pairs()...)
 	if noCreate && r.find(key) == nil {
 		w.null()
