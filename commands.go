@@ -2053,11 +2053,10 @@ func cmdSMove(w *writer, r *request) {
 func (c *command) operation() operation { return operation(strings.TrimSuffix(c.name[1:], "store")) }
 
 // operands returns what is at keys: sets and, where scores are wanted, sorted sets.
-func (r *request) operands(keys []string, scores bool) []operand {
-	list := make([]operand, len(keys))
-	for i, key := range keys {
+func (r *request) operands(keys []string, scores bool) (list []operand) {
+	for _, key := range keys {
 		sorted := scores && r.db.find(key, r.now).typeName() == "zset"
-		list[i] = operand{either(sorted, scoresAt, read[set])(r, key), 1}
+		list = append(list, operand{either(sorted, scoresAt, read[set])(r, key), 1})
 	}
 	return list
 }
