@@ -541,8 +541,9 @@ func (r *request) account(began time.Time, took time.Duration) {
 	r.cmd.calls.Add(1)
 	r.cmd.nanos.Add(int64(took))
 	r.spy(r.store.clock.at(began))
-	if _, traced := r.Conn.(*tap); traced {
-		fmt.Printf("    # %s took %v\n", r.cmd, took)
+	if trace, traced := r.Conn.(*tap); traced {
+		trace.say("# %s took %v, keys: %q", r.cmd, took, r.cmd.keys.appendTo(nil, r.words))
+		r.clock = time.Time{} // to print took long
 	}
 	bar, micros := r.server.config.slow.Load(), took.Microseconds()
 	if bar >= 0 && micros >= bar && r.cmd.flags&(skipSlowlog|noAuth) == 0 {

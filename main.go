@@ -24,6 +24,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -44,11 +45,14 @@ func main() {
 	tune()
 	s := newServer()
 	err := s.config.parseFlags(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err == nil {
+	script := s.config.get("replay")
+	if err == nil && script == "" {
 		err = s.start()
+	} else if err == nil {
+		err = replay(script, s.config.get("addr"))
+	}
+	if errors.Is(err, flag.ErrHelp) || err == nil && script != "" {
+		return
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "redis-lite:", err)
@@ -97,15 +101,18 @@ var settings = []setting{
 	{"port", "6379", "TCP port; 0 takes any that is free", number(0, 65535), "immutable"},
 	{"dir", ".", "folder of the dump", folder, "protected"},
 	{"dbfilename", "dump.gob", "file name of the dump", fileName, "protected"},
-	{"save", "3600 1 300 100 60 10000", "when to save by itself: pairs of seconds and changes; \"\" is never",
-		savePoints, ""},
+	{"save", "3600 1 300 100 60 10000", `when to save, seconds and changes; "" is never`, savePoints, ""},
 	{"requirepass", "", "password that clients must give", anyText, ""},
 	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), ""},
 	{"timeout", "0", "seconds that a client may be idle; 0 is for ever", number(0, 1<<31-1), ""},
 	{"loglevel", "notice", "debug, verbose, notice or warning", oneOf("debug verbose notice warning"), ""},
 	{"enable-debug-command", "no", "who may DEBUG: no, local, yes", oneOf("no yes local"), "immutable"},
-	{"trace", "no", "yes prints what clients and server say to each other", oneOf("no yes"), ""},
+	{"trace", "no", "print what clients and server say to each other", oneOf("no yes"), ""},
 	{"chop", "0", "most bytes to read at once while tracing; 0 is no limit", number(0, bulkMax), ""},
+	{"delay", "0", "milliseconds to wait before each read while tracing", number(0, 60000), ""},
+	{"replay", "", "play conversations like testdata/step*.txt to the server at -addr", anyText, "immutable"},
+	{"addr", "127.0.0.1:6379", "host:port of that server", anyText, "immutable"},
+	{"proxy", "", "host:port of another server to trace, and to be nothing else", anyText, "immutable"},
 	{"databases", strconv.Itoa(databases), "", number(databases, databases), "immutable"},
 	{"appendonly", "no", "", oneOf("no"), "immutable"},
 	{"maxmemory", "0", "", number(0, 0), "immutable"},
@@ -206,8 +213,9 @@ func (c *config) parseFlags(args []string) error {
 			continue
 		}
 		help += fmt.Sprintf("\n  -%-21s %s (default %q)", s.name, s.usage, s.value)
-		flags.Func(s.name, s.usage, func(v string) error {
-			v, complaint := s.check(v)
+		bare := s.name == "trace" // is a flag without a value
+		either(bare, flags.BoolFunc, flags.Func)(s.name, s.usage, func(v string) error {
+			v, complaint := s.check(either(bare && v == "true", "yes", v))
 			c.set(s.name, v)
 			return either(complaint != "", errors.New(complaint), nil)
 		})
@@ -264,7 +272,12 @@ func newServer() *server {
 
 // start loads the dump, listens, and serves in the background.
 func (s *server) start() error {
-	loaded, err := s.load(s.store)
+	loaded, err := 0, error(nil)
+	if s.config.get("proxy") == "" {
+		loaded, err = s.load(s.store)
+	} else {
+		s.config.set("save", "")
+	}
 	if err == nil {
 		host := strings.Trim(s.config.get("bind"), "*")
 		s.listener, err = net.Listen("tcp", net.JoinHostPort(host, s.config.get("port")))
@@ -291,6 +304,8 @@ func (s *server) accept() {
 		case err != nil: // out of file descriptors, most likely
 			slog.Warn("Accepting a connection failed", "err", err)
 			time.Sleep(100 * time.Millisecond)
+		case s.config.get("proxy") != "":
+			go s.relay(socket)
 		case !s.admit(socket):
 			s.refused.Add(1)
 			socket.SetWriteDeadline(time.Now().Add(time.Second))
@@ -414,14 +429,12 @@ type conn struct {
 }
 
 func newConn(s *server, socket net.Conn) *conn {
-	if s.config.get("trace") == "yes" {
-		who := socket.RemoteAddr().String()
-		in, out := io.TeeReader(socket, &tracer{title: who + " sends"}), &tracer{title: who + " gets"}
-		socket = &tap{socket, in, io.MultiWriter(socket, out), cmp.Or(int(s.config.int("chop")), bulkMax)}
-	}
 	c := &conn{Conn: socket, server: s, store: s.store, created: s.store.clock.millis()}
 	c.active.Store(c.created)
 	c.in = newReader(c)
+	if s.config.get("trace") == "yes" {
+		c.Conn = &tap{Conn: socket, config: s.config, reader: c.in}
+	}
 	c.in.guest = s.config.get("requirepass") != ""
 	c.req.conn, c.db, c.speaking = c, s.store.dbs[0], 2
 	return c
@@ -433,15 +446,19 @@ func (c *conn) serve() {
 	defer c.farewell()
 	for {
 		batch, err := c.in.commands()
+		trace, traced := c.Conn.(*tap)
 		if err != nil {
 			if broken := protocolError(""); errors.As(err, &broken) {
 				slog.Log(context.Background(), logLevels["verbose"], broken.Error(), "client", c.RemoteAddr())
 				c.out.err("ERR " + broken.Error())
+				if traced {
+					trace.breach(broken)
+				}
 			}
 			return
 		}
-		if _, traced := c.Conn.(*tap); traced {
-			fmt.Printf("    # whole commands: %d, bytes left over: %d\n", len(batch), c.in.Buffered())
+		if traced {
+			trace.say("# whole commands: %d, bytes left over: %d", len(batch), c.in.Buffered())
 		}
 		c.lookAhead(batch)
 		c.clock = time.Time{}
@@ -510,7 +527,11 @@ func (c *conn) farewell() {
 	c.flush()
 	c.SetWriteDeadline(time.Now().Add(drainTime))
 	c.outbox.sending.Wait()
-	if tcp, ok := c.Conn.(*net.TCPConn); ok && !c.server.stopping.Load() {
+	socket := c.Conn
+	if trace, traced := socket.(*tap); traced {
+		socket = trace.Conn
+	}
+	if tcp, ok := socket.(*net.TCPConn); ok && !c.server.stopping.Load() {
 		tcp.CloseWrite()
 		c.SetReadDeadline(time.Now().Add(time.Second))
 		io.CopyN(io.Discard, tcp, bulkMax)
@@ -622,27 +643,248 @@ func (c *conn) waitOut(cmd *command) {
 
 // --- tracing -----------------------------------------------------------------
 
-// A tap is a connection that shows tracers what it reads, chop bytes at most at a time, and what it writes.
+// A tap is a connection that prints what goes through it.
 type tap struct {
 	net.Conn
-	in   io.Reader
-	out  io.Writer
-	chop int
+	config  *config
+	reader  *reader // of the commands in it, unless it is that of a proxy
+	in, out tracer
 }
 
-func (t *tap) Read(p []byte) (int, error)  { return t.in.Read(p[:min(len(p), t.chop)]) }
-func (t *tap) Write(p []byte) (int, error) { return t.out.Write(p) }
-
-// Write prints what one side says.
-func (t *tracer) Write(b []byte) (int, error) {
-	text := fmt.Appendf(nil, "%s %s %d bytes\n", time.Now().Format("15:04:05.000000"), t.title, len(b))
-	for rest := b; len(rest) > 0; {
-		size, meaning := t.piece(rest)
-		text = fmt.Appendf(text, "    %-24s %s\n", appendQuoted(nil, string(rest[:min(size, 60)])), meaning)
-		rest = rest[size:]
+// Read reads no more at once, and no sooner, than the settings chop and delay say.
+func (t *tap) Read(p []byte) (int, error) {
+	if r := t.reader; r != nil && r.left+r.Buffered() > 0 {
+		t.say("# no whole command yet: %d bytes kept, %d words announced and missing", r.Buffered(), r.left)
 	}
-	os.Stdout.Write(text)
-	return len(b), nil
+	time.Sleep(time.Duration(t.config.int("delay")) * time.Millisecond)
+	n, err := t.Conn.Read(p[:min(len(p), cmp.Or(int(t.config.int("chop")), bulkMax))])
+	if n > 0 || err == io.EOF {
+		t.say("sends %d bytes%s", n, either(n > 0, t.in.explain(p[:n]), ": the end\n"))
+	}
+	return n, err
+}
+
+func (t *tap) Write(b []byte) (int, error) {
+	n, err := t.Conn.Write(b)
+	t.say("gets %d bytes%s", n, t.out.explain(b[:n]))
+	return n, err
+}
+
+// breach shows where the client broke the protocol, with a caret under the first byte that is wrong.
+func (t *tap) breach(broken protocolError) {
+	b, _ := t.reader.Peek(min(t.reader.Buffered(), 60))
+	line := string(b[:cmp.Or(slices.Index(b, '\n')+1, len(b))])
+	at := oneIf(line[0] == '*' || line[0] == '$')
+	if t.reader.left == 0 && at == 0 { // words: at their end it is clear that quotes are missing
+		at = len(line) - 1
+	}
+	caret := 4 + len(appendQuoted(nil, line[:at]))
+	t.say("# %v, at byte %d\n    %s\n%*s\n", broken, t.in.seen-t.reader.Buffered(),
+		appendQuoted(nil, line), caret, "^")
+	t.reader = nil
+}
+
+var coloured = sync.OnceValue(func() bool {
+	out, err := os.Stdout.Stat()
+	return err == nil && out.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
+})
+
+// say prints a headline and what belongs to it in one piece, so that nobody else's lines come between.
+func (t *tap) say(format string, args ...any) {
+	colour := map[byte]string{'s': "32", 'g': "36", '#': "33"}[format[0]] // green, cyan and yellow
+	head, text, _ := strings.Cut(fmt.Sprintf(format, args...), "\n")
+	head = fmt.Sprint(time.Now().Format("15:04:05.000000 "), t.RemoteAddr(), " ", head)
+	head = either(coloured(), "\x1b["+colour+"m"+head+"\x1b[0m", head)
+	os.Stdout.WriteString(head + "\n" + text)
+}
+
+// relay carries what a client and the server of -proxy say to each other.
+func (s *server) relay(socket net.Conn) {
+	defer socket.Close()
+	other, err := net.Dial("tcp", s.config.get("proxy"))
+	if err != nil {
+		slog.Warn("There is no server to trace", "err", err)
+		return
+	}
+	defer other.Close()
+	client := &tap{Conn: socket, config: s.config}
+	go func() { io.Copy(other, client); other.(*net.TCPConn).CloseWrite() }()
+	io.Copy(client, other)
+}
+
+// --- conversations -----------------------------------------------------------
+
+// A conversation says what clients send and what the server must answer, byte by byte. README.md explains its
+// notation, under Tests.
+var (
+	exchange = regexp.MustCompile(`^(\w*)(?:(>>?)\s*(.*?))?(?:\s*<(~?)\s+(.*))?$`)
+	escapes  = strings.NewReplacer(`\\`, `\\`, `\"`, `\"`, `\|`, `\x7c`, `\?`, `?`, `|`, `\r\n`, `"`, `\"`)
+	wildcard = regexp.MustCompile(`(^|\|)([-+:$*_#,(=%~>]?)\?`)
+)
+
+const patience = 5 * time.Second // for a reply, and for a command to block
+
+// A player holds conversations with the server at addr.
+type player struct {
+	addr    string
+	pass    func(time.Duration) // lets time pass
+	parties map[string]party
+}
+
+// A party is a connection of the player.
+type party struct {
+	net.Conn
+	in *reader
+}
+
+// replay plays the files that a pattern names to the server at addr, and tells whether all went as it should.
+func replay(pattern, addr string) error {
+	names, _ := filepath.Glob(pattern)
+	bad := oneIf(len(names) == 0)
+	for _, name := range names {
+		script, err := os.ReadFile(name)
+		complaints := play(addr, string(script), time.Sleep)
+		for _, c := range complaints {
+			fmt.Printf("%s, %s\n", name, c)
+		}
+		fmt.Printf("%s: %d answers are not as they should be\n", name, len(complaints))
+		bad += len(complaints) + oneIf(err != nil)
+	}
+	return either(bad > 0, fmt.Errorf("not all of %s went as it should", pattern), nil)
+}
+
+// play holds the conversations of a script, and returns a complaint for each answer that was not wanted.
+// After one that cannot be read, the rest of that conversation is left out.
+func play(addr, script string, pass func(time.Duration)) (complaints []string) {
+	p, skip, title := player{addr, pass, make(map[string]party)}, false, ""
+	for i, line := range strings.Split(script, "\n") {
+		line, _, _ = strings.Cut(" "+line+" ", " # ")
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "==") {
+			p.hangUp()
+			skip, title = false, strings.Trim(line, "= ")
+			line = either(strings.HasSuffix(line, "[bare]"), "", "> FLUSHALL < +OK|")
+		}
+		if line == "" || skip {
+			continue
+		}
+		said, want, _ := strings.Cut(line, "<")
+		got, err := p.step(line)
+		if skip = err != nil; skip {
+			got += err.Error()
+		}
+		if got != "" {
+			complaints = append(complaints, fmt.Sprintf("line %d, %s: %s\n\twant%s\n\tgot  %s",
+				i+1, title, strings.TrimSpace(said), want, got))
+		}
+	}
+	p.hangUp()
+	return complaints
+}
+
+// hangUp waits until the server, too, has ended all connections.
+func (p *player) hangUp() {
+	for _, c := range p.parties {
+		c.Conn.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, c)
+		c.Close()
+	}
+	p.parties = make(map[string]party)
+}
+
+// party returns the connection of that name, and makes it when there is none.
+func (p *player) party(name string) (c party, err error) {
+	c, ok := p.parties[name]
+	if !ok {
+		if c.Conn, err = net.Dial("tcp", p.addr); err != nil {
+			return c, err
+		}
+		c.in = newReader(c)
+		p.parties[name] = c
+	}
+	return c, c.SetDeadline(time.Now().Add(patience))
+}
+
+// step plays one line. It returns what was answered if that is not what was wanted; with an error the
+// conversation cannot go on.
+func (p *player) step(line string) (got string, err error) {
+	if pause, ok := strings.CutPrefix(line, "+ "); ok {
+		d, err := time.ParseDuration(pause)
+		p.pass(d)
+		return "", err
+	}
+	m := exchange.FindStringSubmatch(line)
+	if m == nil || m[2]+m[5] == "" {
+		return "", errors.New("not a line of a conversation")
+	}
+	name, arrow, sent, order, want := m[1], m[2], m[3], m[4], m[5]
+	c, err := p.party(name)
+	if err != nil {
+		return "", err
+	}
+	w := writer{buf: []byte(toWire(sent))}
+	if words, _ := splitWords(sent); arrow == ">" {
+		w.buf = nil
+		w.bulks(words)
+	}
+	if _, err = c.Write(w.buf); err != nil {
+		return "", err
+	}
+	switch want {
+	case "":
+		return "", nil
+	case "blocks":
+		return "", p.awaitBlock(c)
+	case "closed":
+		got, err = c.in.message()
+		return either(err == nil, notation(got), ""), either(errors.Is(err, os.ErrDeadlineExceeded), err, nil)
+	}
+	return c.expect(want, order != "")
+}
+
+// awaitBlock waits until the server says that c is blocked: what others send next must find it waiting.
+func (p *player) awaitBlock(c party) error {
+	blocked := regexp.MustCompile(" addr=" + regexp.QuoteMeta(c.LocalAddr().String()) + " .* flags=\\w*b")
+	observer, err := p.party(" ")
+	for began := time.Now(); err == nil && time.Since(began) < patience; time.Sleep(time.Millisecond) {
+		io.WriteString(observer, "CLIENT LIST\r\n")
+		list, problem := observer.in.message()
+		if err = problem; blocked.MatchString(list) {
+			return nil
+		}
+	}
+	return cmp.Or(err, errors.New("it does not block"))
+}
+
+// expect reads as many replies as are wanted, and returns them if they differ; free is the order of lines.
+func (c party) expect(want string, free bool) (got string, err error) {
+	wire := toWire(wildcard.ReplaceAllString(want, "$1+?$2"))
+	wanted := newReader(strings.NewReader(wire))
+	for part, err := wanted.message(); part != ""; part, err = wanted.message() {
+		if err != nil || !strings.HasSuffix(part, "\r\n") {
+			return "", errors.New("what is wanted is no reply")
+		}
+		answer, err := c.in.message()
+		if got += answer; err != nil {
+			return notation(got), err
+		}
+	}
+	lines := func(s string) []string { return slices.Sorted(strings.SplitSeq(s, "\r\n")) }
+	pattern := regexp.MustCompile(`\\\+\\\?(\\?.?)\r\n`).ReplaceAllString(regexp.QuoteMeta(wire), "$1.*?\r\n")
+	fits, _ := regexp.MatchString("(?s)^"+pattern+"$", got)
+	same := got == wire || fits || free && slices.Equal(lines(got), lines(wire))
+	return either(same, "", notation(got)), nil
+}
+
+// toWire turns the notation of conversations into what goes over the wire, and notation turns it back.
+func toWire(s string) string {
+	wire, err := strconv.Unquote(`"` + escapes.Replace(s) + `"`)
+	return either(err == nil, wire, s)
+}
+
+func notation(wire string) string {
+	quoted := strings.Trim(string(appendQuoted(nil, wire)), `"`)
+	return strings.NewReplacer(`\\`, `\\`, `\"`, `"`, `|`, `\|`, `\r\n`, `|`).Replace(quoted)
 }
 
 // --- delivery ----------------------------------------------------------------

@@ -234,18 +234,55 @@ const space = " \t\n\v\f\r"
 
 func isSpace(c byte) bool { return strings.IndexByte(space, c) >= 0 }
 
+// --- reading replies ---------------------------------------------------------
+
+// message reads one message of any type, and those in it, and returns them as they are on the wire.
+func (r *reader) message() (wire string, err error) {
+	line, err := r.ReadSlice('\n') // which a buffer must hold
+	if wire = string(line); err != nil {
+		return wire, err
+	}
+	n, _ := parseInt(strings.TrimSpace(wire[1:]))
+	switch kind := wire[0]; {
+	case n >= 0 && strings.IndexByte("$=!", kind) >= 0:
+		var b strings.Builder
+		_, err = io.CopyN(&b, r, n+2)
+		wire += b.String()
+	case strings.IndexByte("*~>%", kind) >= 0:
+		for n *= int64(1 + oneIf(kind == '%')); n > 0 && err == nil; n-- {
+			var part string
+			part, err = r.message()
+			wire += part
+		}
+	}
+	return wire, err
+}
+
 // --- tracing -----------------------------------------------------------------
 
 // meanings says what a line is, by its first byte; # stands for the rest of it.
 var meanings = map[byte]string{'+': "simple string", '-': "error", ':': "integer", '*': "array of #",
-	'$': "bulk string of # bytes", '=': "text of # bytes", '%': "map of #", '~': "set of #", '>': "push of #",
-	',': "double", '_': "null"}
+	'$': "bulk string of # bytes", '=': "text of # bytes", '!': "error of # bytes", '%': "map of #",
+	'~': "set of #", '>': "push of #", ',': "double", '#': "boolean", '(': "big number", '_': "null"}
 
 // A tracer tells what one side says in pieces: lines, the bytes of bulk strings, and parts that arrive alone.
 type tracer struct {
-	title string
-	line  string // of which the end is still to come
-	left  int    // bytes of a bulk string that are still to come, its CR LF included
+	line string // of which the end is still to come
+	left int    // bytes of a bulk string that are still to come, its CR LF included
+	seen int    // bytes in all
+}
+
+// explain puts the pieces of b on lines of their own, each with what it is.
+func (t *tracer) explain(b []byte) string {
+	const most = 60 // bytes shown of a piece
+	text := []byte("\n")
+	for t.seen += len(b); len(b) > 0; {
+		size, meaning := t.piece(b)
+		shown := appendQuoted(nil, string(b[:min(size, most)]))
+		text = fmt.Appendf(text, "    %-24s %s\n", append(shown, either(size > most, "...", "")...), meaning)
+		b = b[size:]
+	}
+	return string(text)
 }
 
 // piece returns the size of the next piece, and what it is.
@@ -262,7 +299,7 @@ func (t *tracer) piece(b []byte) (size int, meaning string) {
 	}
 	t.line = ""
 	rest := strings.TrimSpace(line[1:])
-	if n, ok := parseInt(rest); ok && n >= 0 && (line[0] == '$' || line[0] == '=') {
+	if n, ok := parseInt(rest); ok && n >= 0 && strings.IndexByte("$=!", line[0]) >= 0 {
 		t.left = int(n) + 2
 	}
 	meaning = strings.Replace(meanings[line[0]], "#", rest, 1)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -353,8 +354,9 @@ func TestAnnouncementsTakeNoMemory(t *testing.T) {
 	}
 	for _, in := range []string{"$536870912\r\nx", "!536870912\r\n", "=536870912\r\n", "*536870912\r\n",
 		"~536870912\r\n:1\r\n", ">536870912\r\n", "%536870912\r\n+k\r\n",
-		strings.Repeat("*536870912\r\n", 2*valueDepth)} {
+		strings.Repeat("*536870912\r\n", 20)} {
 		read("value", in, func(r *reader) error { _, err := r.value(); return err })
+		read("message", in, func(r *reader) error { _, err := r.message(); return err })
 	}
 }
 
@@ -472,6 +474,27 @@ func TestValueDepth(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := newReader(strings.NewReader(nested(valueDepth + 1))).value(); err != protocolError("nested too deep") {
+		t.Error(err)
+	}
+}
+
+// What a client reads as one value is one message for the player, whole and broken, and no more than it.
+func TestMessage(t *testing.T) {
+	for _, test := range valueTable {
+		for i := range test.in {
+			r := newReader(brokenAt(test.in+"+more\r\n", i))
+			if got, err := r.message(); err != nil || got != test.in {
+				t.Errorf("%q broken at %d gives %q, %v", test.in, i, got, err)
+			}
+			if next, err := r.message(); err != nil || next != "+more\r\n" {
+				t.Errorf("%q broken at %d is followed by %q, %v", test.in, i, next, err)
+			}
+			if got, err := newReader(strings.NewReader(test.in[:i])).message(); err == nil {
+				t.Errorf("%q gives %q", test.in[:i], got)
+			}
+		}
+	}
+	if _, err := newReader(strings.NewReader("+" + xs(lineMax))).message(); err != bufio.ErrBufferFull {
 		t.Error(err)
 	}
 }
@@ -919,6 +942,7 @@ func FuzzValue(f *testing.F) {
 		f.Add([]byte(test.in))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
+		message, _ := newReader(bytes.NewReader(in)).message()
 		v, err := newReader(bytes.NewReader(in)).value()
 		if err != nil {
 			return
@@ -928,6 +952,9 @@ func FuzzValue(f *testing.F) {
 		again, err := newReader(bytes.NewReader(w.buf)).value()
 		if err != nil || !reflect.DeepEqual(again, v) {
 			t.Errorf("%+v became %+v, %v", v, again, err)
+		}
+		if message != string(w.buf) {
+			t.Errorf("%q is the message %q", w.buf, message)
 		}
 	})
 }
@@ -1035,12 +1062,14 @@ func TestTrace(t *testing.T) {
 	c := connect(t, s)
 	c.send(encode("SET", "key", "value\x00") + "GET key\r\n*x\r\n")
 	c.gets("+OK\r\n$6\r\nvalue\x00\r\n-ERR Protocol error: invalid multibulk length\r\n")
+	c.ends()
 	printed, err := os.ReadFile(file.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{" sends 10 bytes\n    \"*3\\r\\n\" ", "\"SE\"                       a part of it\n",
-		"# set took ", "# whole commands: 1, bytes left over: ", "\"value\\x00\\r\\n\"", " gets ",
+		"# no whole command yet: 6 bytes kept, 3 words announced and missing", "# whole commands: 1, bytes left over: 6",
+		"# set took ", `, keys: ["key"]`, "# Protocol error: invalid multibulk length, at byte 43\n    \"*x\\r\\n\"\n      ^\n", "\"value\\x00\\r\\n\"", " gets ",
 		`"-ERR Protocol error: invalid multibulk length\r\n" error`} {
 		if !strings.Contains(string(printed), want) {
 			t.Errorf("%q is missing in\n%s", want, printed)
