@@ -866,13 +866,15 @@ func (r *request) clientType() string {
 	return strings.ToLower(types[r.choose("ERR Unknown client type '%s'", types...)])
 }
 
-// find returns clients for CLIENT LIST and CLIENT KILL, oldest first. What is empty may be anything.
+const unsaid = "\x00" // in place of what an option says
+
+// find returns clients for CLIENT LIST and CLIENT KILL, oldest first. What is unsaid may be anything.
 func (s *server) find(ids []int64, kind, addr, laddr string) []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := slices.SortedFunc(maps.Values(s.clients), func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 	return slices.DeleteFunc(list, func(c *conn) bool {
-		differs := func(asked, is string) bool { return asked != "" && asked != is }
+		differs := func(asked, is string) bool { return asked != unsaid && asked != is }
 		return ids != nil && !slices.Contains(ids, c.id) ||
 			differs(kind, either(c.subscriptions() > 0, "pubsub", "normal")) ||
 			differs(addr, c.RemoteAddr().String()) || differs(laddr, c.LocalAddr().String())
@@ -880,8 +882,7 @@ func (s *server) find(ids []int64, kind, addr, laddr string) []*conn {
 }
 
 func cmdClientList(w *writer, r *request) {
-	var kind string
-	var ids []int64
+	kind, ids := unsaid, []int64(nil)
 	r.options("TYPE", func() { kind = r.clientType(); r.end() }, "ID", func() {
 		failIf(!r.more(), errSyntax)
 		for r.more() {
@@ -889,15 +890,14 @@ func cmdClientList(w *writer, r *request) {
 		}
 	})
 	var lines strings.Builder
-	for _, c := range r.server.find(ids, kind, "", "") {
+	for _, c := range r.server.find(ids, kind, unsaid, unsaid) {
 		lines.WriteString(c.describe(r.now) + "\n")
 	}
 	w.verbatim(lines.String())
 }
 
 func cmdClientKill(w *writer, r *request) {
-	var kind, addr, laddr string
-	var ids []int64
+	kind, addr, laddr, ids := unsaid, unsaid, unsaid, []int64(nil)
 	skipMe, old := true, r.left() == 1 // the old form names an address, and wants OK
 	if old {
 		addr, skipMe = r.next(), false
@@ -1743,7 +1743,7 @@ func (r *request) timeout(seconds string) time.Duration {
 	f, ok := parseDouble(seconds)
 	failIf(!ok, "ERR timeout is not a float or out of range")
 	ms := math.Ceil(f * 1000) // the largest is negative, as in C
-	return millis(int64(either(ms < 1<<63, ms, -1)), true)
+	return millis(int64(either(ms >= 0 && ms < 1<<63, ms, -1)), true)
 }
 
 // millis makes a timeout of what parseInt read, in ms; a longer one than a Duration can hold is cut.

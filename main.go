@@ -110,7 +110,7 @@ var settings = []setting{
 	{"trace", "no", "print what clients and server say to each other", oneOf("no yes"), ""},
 	{"chop", "0", "most bytes to read at once while tracing; 0 is no limit", number(0, bulkMax), ""},
 	{"delay", "0", "milliseconds to wait before each read while tracing", number(0, 60000), ""},
-	{"replay", "", "play conversations like testdata/step*.txt to the server at -addr", anyText, "immutable"},
+	{"replay", "", "play conversations to the server at -addr, which may lose keys", anyText, "immutable"},
 	{"addr", "127.0.0.1:6379", "host:port of that server", anyText, "immutable"},
 	{"proxy", "", "host:port of another server to trace, and to be nothing else", anyText, "immutable"},
 	{"databases", strconv.Itoa(databases), "", number(databases, databases), "immutable"},
@@ -654,7 +654,7 @@ type tap struct {
 // Read reads no more at once, and no sooner, than the settings chop and delay say.
 func (t *tap) Read(p []byte) (int, error) {
 	if r := t.reader; r != nil && r.left+r.Buffered() > 0 {
-		t.say("# no whole command yet: %d bytes kept, %d words announced and missing", r.Buffered(), r.left)
+		t.say("# waits: %d bytes kept, %d words announced and missing", r.Buffered(), r.left)
 	}
 	time.Sleep(time.Duration(t.config.int("delay")) * time.Millisecond)
 	n, err := t.Conn.Read(p[:min(len(p), cmp.Or(int(t.config.int("chop")), bulkMax))])
@@ -672,14 +672,14 @@ func (t *tap) Write(b []byte) (int, error) {
 
 // breach shows where the client broke the protocol, with a caret under the first byte that is wrong.
 func (t *tap) breach(broken protocolError) {
-	b, _ := t.reader.Peek(min(t.reader.Buffered(), 60))
+	b, _ := t.reader.Peek(min(t.reader.Buffered(), shownMax))
 	line := string(b[:cmp.Or(slices.Index(b, '\n')+1, len(b))])
-	at := oneIf(line[0] == '*' || line[0] == '$')
+	at := oneIf(line[0] == '*' || line[0] == '$' && t.reader.left > 0)
 	if t.reader.left == 0 && at == 0 { // words: at their end it is clear that quotes are missing
 		at = len(line) - 1
 	}
 	caret := 4 + len(appendQuoted(nil, line[:at]))
-	t.say("# %v, at byte %d\n    %s\n%*s\n", broken, t.in.seen-t.reader.Buffered(),
+	t.say("# %s, at byte %d\n    %s\n%*s\n", oneLine.Replace(broken.Error()), t.in.seen-t.reader.Buffered(),
 		appendQuoted(nil, line), caret, "^")
 	t.reader = nil
 }
@@ -737,20 +737,21 @@ type party struct {
 	in *reader
 }
 
-// replay plays the files that a pattern names to the server at addr, and tells whether all went as it should.
+// replay plays the files that a pattern names to the server at addr, and tells what went wrong.
 func replay(pattern, addr string) error {
-	names, _ := filepath.Glob(pattern)
-	bad := oneIf(len(names) == 0)
+	names, err := filepath.Glob(pattern)
 	for _, name := range names {
-		script, err := os.ReadFile(name)
+		script, problem := os.ReadFile(name)
 		complaints := play(addr, string(script), time.Sleep)
 		for _, c := range complaints {
 			fmt.Printf("%s, %s\n", name, c)
 		}
 		fmt.Printf("%s: %d answers are not as they should be\n", name, len(complaints))
-		bad += len(complaints) + oneIf(err != nil)
+		if err = cmp.Or(err, problem); err == nil && len(complaints) > 0 {
+			err = errors.New("some answers are not as they should be")
+		}
 	}
-	return either(bad > 0, fmt.Errorf("not all of %s went as it should", pattern), nil)
+	return either(err == nil && names == nil, fmt.Errorf("there is no file %s", pattern), err)
 }
 
 // play holds the conversations of a script, and returns a complaint for each answer that was not wanted.

@@ -33,6 +33,7 @@ const (
 	guestArgs    = 10        // arguments (a number) of a client that has not given the password
 	guestBulkMax = 16 << 10  // and the length of each
 	outputMax    = 32 << 10  // replies owed when a flush comes anyway; a buffer of twice as much is kept
+	shownMax     = 60        // a piece of a message in a trace
 	decimalText  = 5119      // a number that INCRBYFLOAT reads
 )
 
@@ -114,7 +115,7 @@ func (r *reader) cut() (whole bool, err error) {
 		if err != nil || size == 0 {
 			return false, err
 		}
-		r.left, at = max(n, 0), size
+		r.left, at = n, size
 	}
 	for ; r.left > 0; r.left-- {
 		n, size, err := r.header(b[at:], '$', bulkMax, guestBulkMax)
@@ -155,7 +156,7 @@ func (r *reader) header(b []byte, kind byte, most, guestMost int64) (n, size int
 	case r.guest && length > guestMost:
 		err = protocolError("unauthenticated " + what + " length")
 	}
-	return int(length), end + 2, err
+	return int(max(length, 0)), end + 2, err
 }
 
 // cutLine reads a command typed by hand, and returns how long its line is.
@@ -274,12 +275,11 @@ type tracer struct {
 
 // explain puts the pieces of b on lines of their own, each with what it is.
 func (t *tracer) explain(b []byte) string {
-	const most = 60 // bytes shown of a piece
 	text := []byte("\n")
 	for t.seen += len(b); len(b) > 0; {
 		size, meaning := t.piece(b)
-		shown := appendQuoted(nil, string(b[:min(size, most)]))
-		text = fmt.Appendf(text, "    %-24s %s\n", append(shown, either(size > most, "...", "")...), meaning)
+		shown, dots := appendQuoted(nil, string(b[:min(size, shownMax)])), either(size > shownMax, "...", "")
+		text = fmt.Appendf(text, "    %-24s%s %s\n", shown, dots, meaning)
 		b = b[size:]
 	}
 	return string(text)
@@ -294,7 +294,7 @@ func (t *tracer) piece(b []byte) (size int, meaning string) {
 	}
 	size = bytes.IndexByte(b, '\n') + 1
 	line := t.line + string(b[:either(size > 0, size, len(b))])
-	if t.line = line; size == 0 {
+	if t.line = line[:min(len(line), shownMax)]; size == 0 {
 		return len(b), "a part of a line"
 	}
 	t.line = ""

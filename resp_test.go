@@ -1033,6 +1033,7 @@ func TestTracer(t *testing.T) {
 		{"PING|:-1|$-1|*-1|$0||%1|>2|_|,1.5|", `PING| words, :-1| integer, $-1| null, *-1| null, $0| bulk string of 0 bytes, ` +
 			`|   all of it, %1| map of 1, >2| push of 2, _| null, ,1.5| double`},
 		{"$x|||-ERR a|", "$x| bulk string of x bytes, | words, | words, -ERR a| error"},
+		{"+" + xs(100) + "/b/|:1|", "+" + xs(100) + " a part of a line, b a part of a line, | simple string, :1| integer"},
 	} {
 		var tr tracer
 		var got []string
@@ -1068,7 +1069,7 @@ func TestTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{" sends 10 bytes\n    \"*3\\r\\n\" ", "\"SE\"                       a part of it\n",
-		"# no whole command yet: 6 bytes kept, 3 words announced and missing", "# whole commands: 1, bytes left over: 6",
+		"# waits: 6 bytes kept, 3 words announced and missing", "# whole commands: 1, bytes left over: 6",
 		"# set took ", `, keys: ["key"]`, "# Protocol error: invalid multibulk length, at byte 43\n    \"*x\\r\\n\"\n      ^\n", "\"value\\x00\\r\\n\"", " gets ",
 		`"-ERR Protocol error: invalid multibulk length\r\n" error`} {
 		if !strings.Contains(string(printed), want) {
