@@ -938,8 +938,6 @@ func cmdClientPause(r *request) {
 	r.store.frozen.Store(until)
 }
 
-// --- client side caching -----------------------------------------------------
-
 func cmdClientTracking(r *request) {
 	old, t, prefix := &r.tracking, tracking{on: r.oneOf("OFF", "ON") == 1}, []string(nil)
 	r.options("BCAST", &t.bcast, "OPTIN", &t.optIn, "OPTOUT", &t.optOut, "NOLOOP", &t.noLoop,
@@ -1197,8 +1195,6 @@ func cmdWait(w *writer, r *request) {
 	n, timeout := r.int(), millis(parseInt(r.next()))
 	r.block(w, nil, either(n > 0, timeout, -1), func(w *writer) { w.int(0) })
 }
-
-// --- SORT --------------------------------------------------------------------
 
 // A sortable is an element, and what SORT compares: the number that BY finds, if any, and then a text.
 type sortable struct {
@@ -2047,8 +2043,6 @@ func cmdSMove(w *writer, r *request) {
 	}
 	w.bit(moves)
 }
-
-// --- set algebra -------------------------------------------------------------
 
 // operation returns what a command of set algebra does, which is in its name.
 func (c *command) operation() operation { return operation(strings.TrimSuffix(c.name[1:], "store")) }

@@ -272,8 +272,8 @@ func newServer() *server {
 
 // start loads the dump, listens, and serves in the background.
 func (s *server) start() error {
-	loaded, err := 0, error(nil)
-	if s.config.get("proxy") == "" {
+	proxy, loaded, err := s.config.get("proxy"), 0, error(nil)
+	if proxy == "" {
 		loaded, err = s.load(s.store)
 	} else {
 		s.config.set("save", "")
@@ -286,8 +286,11 @@ func (s *server) start() error {
 		return err
 	}
 	addr := s.listener.Addr().(*net.TCPAddr)
-	slog.Info(fmt.Sprintf("Redis Lite %s (Redis %s) listens on %s, pid %d, %d keys loaded",
-		liteVersion, redisVersion, addr, os.Getpid(), loaded))
+	if to, _ := net.ResolveTCPAddr("tcp", proxy); proxy != "" && (to == nil || to.String() == addr.String()) {
+		return fmt.Errorf("there is no other server at %s", proxy)
+	}
+	slog.Info(fmt.Sprintf("Redis Lite %s (Redis %s) listens on %s, pid %d, %s", liteVersion, redisVersion,
+		addr, os.Getpid(), either(proxy != "", "in front of "+proxy, fmt.Sprintf("%d keys loaded", loaded))))
 	slog.Info(fmt.Sprintf("Try:  redis-cli -p %d SET Name John", addr.Port))
 	slog.Info(fmt.Sprintf("      redis-benchmark -p %d -t set,get -q", addr.Port))
 	slog.Info(fmt.Sprintf("      printf 'GET Name\\r\\nQUIT\\r\\n' | nc %s %d", addr.IP, addr.Port))
@@ -530,6 +533,7 @@ func (c *conn) farewell() {
 	socket := c.Conn
 	if trace, traced := socket.(*tap); traced {
 		socket = trace.Conn
+		trace.say("gets 0 bytes: the end")
 	}
 	if tcp, ok := socket.(*net.TCPConn); ok && !c.server.stopping.Load() {
 		tcp.CloseWrite()
@@ -679,7 +683,7 @@ func (t *tap) breach(broken protocolError) {
 		at = len(line) - 1
 	}
 	caret := 4 + len(appendQuoted(nil, line[:at]))
-	t.say("# %s, at byte %d\n    %s\n%*s\n", oneLine.Replace(broken.Error()), t.in.seen-t.reader.Buffered(),
+	t.say("# %q, at byte %d\n    %s\n%*s\n", broken.Error(), t.in.seen-t.reader.Buffered(),
 		appendQuoted(nil, line), caret, "^")
 	t.reader = nil
 }
@@ -710,6 +714,7 @@ func (s *server) relay(socket net.Conn) {
 	client := &tap{Conn: socket, config: s.config}
 	go func() { io.Copy(other, client); other.(*net.TCPConn).CloseWrite() }()
 	io.Copy(client, other)
+	client.say("gets 0 bytes: the end")
 }
 
 // --- conversations -----------------------------------------------------------
@@ -763,7 +768,7 @@ func play(addr, script string, pass func(time.Duration)) (complaints []string) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "==") {
 			p.hangUp()
-			skip, title = false, strings.Trim(line, "= ")
+			skip, title = false, strings.TrimSuffix(strings.Trim(line, "= "), " [bare]")
 			line = either(strings.HasSuffix(line, "[bare]"), "", "> FLUSHALL < +OK|")
 		}
 		if line == "" || skip {
@@ -772,7 +777,7 @@ func play(addr, script string, pass func(time.Duration)) (complaints []string) {
 		said, want, _ := strings.Cut(line, "<")
 		got, err := p.step(line)
 		if skip = err != nil; skip {
-			got += err.Error()
+			got = strings.TrimSpace(got + " " + err.Error())
 		}
 		if got != "" {
 			complaints = append(complaints, fmt.Sprintf("line %d, %s: %s\n\twant%s\n\tgot  %s",

@@ -303,7 +303,8 @@ func (t *tracer) piece(b []byte) (size int, meaning string) {
 		t.left = int(n) + 2
 	}
 	meaning = strings.Replace(meanings[line[0]], "#", rest, 1)
-	return size, either(rest == "-1" && line[0] != ':', "null", either(meaning == "", "words", meaning))
+	meaning = either(rest == "-1" && line[0] != ':', "null", either(meaning == "", "words", meaning))
+	return size, meaning + either(strings.HasSuffix(line, "\r\n"), "", ", without CR")
 }
 
 // --- writing -----------------------------------------------------------------

@@ -1070,7 +1070,7 @@ func TestTrace(t *testing.T) {
 	}
 	for _, want := range []string{" sends 10 bytes\n    \"*3\\r\\n\" ", "\"SE\"                       a part of it\n",
 		"# waits: 6 bytes kept, 3 words announced and missing", "# whole commands: 1, bytes left over: 6",
-		"# set took ", `, keys: ["key"]`, "# Protocol error: invalid multibulk length, at byte 43\n    \"*x\\r\\n\"\n      ^\n", "\"value\\x00\\r\\n\"", " gets ",
+		"# set took ", `, keys: ["key"]`, "# \"Protocol error: invalid multibulk length\", at byte 43\n    \"*x\\r\\n\"\n      ^\n", "\"value\\x00\\r\\n\"", " gets ",
 		`"-ERR Protocol error: invalid multibulk length\r\n" error`} {
 		if !strings.Contains(string(printed), want) {
 			t.Errorf("%q is missing in\n%s", want, printed)
