@@ -150,7 +150,7 @@ var table = []group{{"bitmap", '$', []row{
 	{"MOVE key db", "Moves a key to another database.", fastWrite, cmdMove},
 	{"OBJECT ENCODING key", "Tells how a value is kept.", readonly | silent, cmdObject},
 	{"OBJECT IDLETIME key", "Returns the seconds since its last use.", readonly | silent, cmdObject},
-	{"OBJECT REFCOUNT key", "Returns 1.", readonly, cmdObject},
+	{"OBJECT REFCOUNT key", "Returns 1.", readonly | silent, cmdObject},
 	{"PERSIST key", "Removes the deadline of a key.", fastWrite, cmdPersist},
 	{"RANDOMKEY", "Returns a random key.", readonly | lockWrite, cmdRandomKey},
 	{"RENAME key newkey", "Renames a key.", write, cmdRename},
@@ -361,7 +361,7 @@ func enter(g *group, r row) {
 			enter(g, row{usage: strings.ToUpper(first) + " subcommand [...]"})
 		}
 		if commands[first+"|help"] == nil {
-			enter(g, row{strings.ToUpper(first) + " HELP", "Prints this help.", anytime, cmdHelp})
+			enter(g, row{strings.ToUpper(first) + " HELP", "Explains.", anytime | r.flags&debugging, cmdHelp})
 		}
 		parent = commands[first]
 	}

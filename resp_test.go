@@ -870,6 +870,15 @@ func TestMaxClients(t *testing.T) {
 	fourth.gets("+PONG\r\n")
 }
 
+// DEBUG is refused as a whole, its help, too, when it was not asked for.
+func TestDebugIsRefused(t *testing.T) {
+	c := connect(t, testServer(t))
+	for _, words := range []string{"DEBUG HELP", "DEBUG SLEEP 0", "DEBUG OBJECT key"} {
+		c.send(words + "\r\n")
+		c.gets("-" + string(errNoDebug) + "\r\n")
+	}
+}
+
 func TestPassword(t *testing.T) {
 	s := testServer(t, "requirepass", "pw")
 	c := connect(t, s)
