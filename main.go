@@ -8,7 +8,7 @@
 //   - store.go: the keyspace, a dict, where the string is put;
 //   - persist.go: how it comes to the disk, and back after a restart.
 //
-// The tests, resp_test.go and store_test.go, play the conversations in testdata.
+// To learn with, main.go can print what is said, and play the conversations in testdata, as the tests do.
 package main
 
 import (
@@ -685,7 +685,7 @@ func (t *tap) breach(broken protocolError) {
 	caret := 4 + len(appendQuoted(nil, line[:at]))
 	t.say("# %q, at byte %d\n    %s\n%*s\n", broken.Error(), t.in.seen-t.reader.Buffered(),
 		appendQuoted(nil, line), caret, "^")
-	t.reader = nil
+	t.reader = nil // no command will be made of what is still in it
 }
 
 var coloured = sync.OnceValue(func() bool {
@@ -862,8 +862,8 @@ func (p *player) awaitBlock(c party) error {
 	return cmp.Or(err, errors.New("it does not block"))
 }
 
-// expect reads as many replies as are wanted, and returns them if they differ; free is the order of lines.
-func (c party) expect(want string, free bool) (got string, err error) {
+// expect reads as many replies as are wanted, and returns them if they differ. On the wire +?: stands for :?.
+func (c party) expect(want string, anyOrder bool) (got string, err error) {
 	wire := toWire(wildcard.ReplaceAllString(want, "$1+?$2"))
 	wanted := newReader(strings.NewReader(wire))
 	for part, err := wanted.message(); part != ""; part, err = wanted.message() {
@@ -878,7 +878,7 @@ func (c party) expect(want string, free bool) (got string, err error) {
 	lines := func(s string) []string { return slices.Sorted(strings.SplitSeq(s, "\r\n")) }
 	pattern := regexp.MustCompile(`\\\+\\\?(\\?.?)\r\n`).ReplaceAllString(regexp.QuoteMeta(wire), "$1.*?\r\n")
 	fits, _ := regexp.MatchString("(?s)^"+pattern+"$", got)
-	same := got == wire || fits || free && slices.Equal(lines(got), lines(wire))
+	same := got == wire || fits || anyOrder && slices.Equal(lines(got), lines(wire))
 	return either(same, "", notation(got)), nil
 }
 
@@ -1160,7 +1160,7 @@ func (c *conn) setTracking(t tracking, prefix ...string) {
 		c.subscribe(prefixes, p)
 	}
 	c.caching = c.caching && t.on
-	if c.tracking = t; !t.on { // whatever else was said
+	if c.tracking = t; !t.on {
 		c.forget(tracked, prefixes, trackers)
 	}
 }

@@ -20,8 +20,8 @@ import (
 //	:42          integer            $-1  null ("no such thing"); *-1 is a null array
 //
 // A command is an array of bulk strings, or a plain line typed by hand. First comes the reader, which takes
-// commands off the wire, then the writer, which builds replies in memory, then how numbers are
-// read and printed. Nothing here knows what a command means or what a key is.
+// commands off the wire, and replies; then the tracer, which explains both; then the writer, which builds
+// replies in memory; then how numbers are read and printed. Nothing here knows what a command or a key means.
 
 // What a client may send, and what is kept for it; in bytes unless said otherwise.
 const (
