@@ -63,7 +63,7 @@ func main() {
 	go func() {
 		<-signals
 		slog.Info("Received a signal, shutting down. Once more to exit at once.")
-		go s.shutdown(s.config.get("save") != "")
+		go s.shutdown(s.config.get("save") != "" && s.config.get("proxy") == "")
 		<-signals
 		os.Exit(1)
 	}()
@@ -275,8 +275,6 @@ func (s *server) start() error {
 	proxy, loaded, err := s.config.get("proxy"), 0, error(nil)
 	if proxy == "" {
 		loaded, err = s.load(s.store)
-	} else {
-		s.config.set("save", "")
 	}
 	if err == nil {
 		host := strings.Trim(s.config.get("bind"), "*")
