@@ -45,14 +45,11 @@ func main() {
 	tune()
 	s := newServer()
 	err := s.config.parseFlags(os.Args[1:])
-	script := s.config.get("replay")
-	if err == nil && script == "" {
-		err = s.start()
-	} else if err == nil {
+	if script := s.config.get("replay"); err == nil && script != "" {
 		err = replay(script, s.config.get("addr"))
-	}
-	if errors.Is(err, flag.ErrHelp) || err == nil && script != "" {
-		return
+		close(s.done)
+	} else if err == nil {
+		err = s.start()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "redis-lite:", err)
@@ -223,6 +220,7 @@ func (c *config) parseFlags(args []string) error {
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Println(help)
+		os.Exit(0)
 	} else if err == nil && flags.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
