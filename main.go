@@ -684,17 +684,15 @@ func (t *tap) breach(broken protocolError) {
 	t.reader = nil // no command will be made of what is still in it
 }
 
-var coloured = sync.OnceValue(func() bool {
-	out, err := os.Stdout.Stat()
-	return err == nil && out.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
-})
-
 // say prints a headline and what belongs to it in one piece, so that nobody else's lines come between.
 func (t *tap) say(format string, args ...any) {
 	colour := map[byte]string{'s': "32", 'g': "36", '#': "33"}[format[0]] // green, cyan and yellow
 	head, text, _ := strings.Cut(fmt.Sprintf(format, args...), "\n")
 	head = fmt.Sprint(time.Now().Format("15:04:05.000000 "), t.RemoteAddr(), " ", head)
-	head = either(coloured(), "\x1b["+colour+"m"+head+"\x1b[0m", head)
+	out, err := os.Stdout.Stat()
+	if err == nil && out.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == "" {
+		head = "\x1b[" + colour + "m" + head + "\x1b[0m"
+	}
 	os.Stdout.WriteString(head + "\n" + text)
 }
 
