@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"os"
@@ -1051,28 +1052,30 @@ const (
 // subscriptions counts the channels and patterns of a client.
 func (c *conn) subscriptions() int { return len(c.topics[channels]) + len(c.topics[patterns]) }
 
-// subscribe adds a topic to those of a client, and unsubscribe removes one. The server's mutex is held.
-func (c *conn) subscribe(kind int, topic string) {
+// subscribe adds topics to those of a client, and unsubscribe removes some. The server's mutex is held.
+func (c *conn) subscribe(kind int, topics ...string) {
 	if c.topics[kind] == nil {
 		c.topics[kind] = make(map[string]bool)
 	}
-	c.server.interested[kind].Add(int32(oneIf(!c.topics[kind][topic])))
-	c.server.topics[kind].add(topic, c)
-	c.topics[kind][topic] = true
+	for _, topic := range topics {
+		c.server.interested[kind].Add(int32(oneIf(!c.topics[kind][topic])))
+		c.server.topics[kind].add(topic, c)
+		c.topics[kind][topic] = true
+	}
 }
 
-func (c *conn) unsubscribe(kind int, topic string) {
-	c.server.interested[kind].Add(-int32(oneIf(c.topics[kind][topic])))
-	c.server.topics[kind].remove(topic, c)
-	delete(c.topics[kind], topic)
+func (c *conn) unsubscribe(kind int, topics ...string) {
+	for _, topic := range topics {
+		c.server.interested[kind].Add(-int32(oneIf(c.topics[kind][topic])))
+		c.server.topics[kind].remove(topic, c)
+		delete(c.topics[kind], topic)
+	}
 }
 
 // forget ends the interest in all topics of some kinds.
 func (c *conn) forget(kinds ...int) {
 	for _, kind := range kinds {
-		for topic := range c.topics[kind] {
-			c.unsubscribe(kind, topic)
-		}
+		c.unsubscribe(kind, slices.Collect(maps.Keys(c.topics[kind]))...)
 	}
 }
 
@@ -1150,9 +1153,7 @@ func (t *tracking) target() int64 { return either(t.on, t.redirect, -1) }
 // setTracking begins or ends tracking. The server's mutex is held.
 func (c *conn) setTracking(t tracking, prefix ...string) {
 	c.subscribe(trackers, "")
-	for _, p := range prefix {
-		c.subscribe(prefixes, p)
-	}
+	c.subscribe(prefixes, prefix...)
 	c.caching = c.caching && t.on
 	if c.tracking = t; !t.on {
 		c.forget(tracked, prefixes, trackers)
@@ -1164,11 +1165,7 @@ func (r *request) track() {
 	if t := &r.tracking; t.bcast || t.optIn && !r.caching || t.optOut && r.caching {
 		return
 	}
-	r.setShared(func() {
-		for _, key := range r.cmd.keys.appendTo(nil, r.words) {
-			r.subscribe(tracked, key)
-		}
-	})
+	r.setShared(func() { r.subscribe(tracked, r.cmd.keys.appendTo(nil, r.words)...) })
 }
 
 // announce tells those who track of keys that have changed, or are too many. The store is locked for writing.
