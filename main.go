@@ -747,9 +747,8 @@ func replay(pattern, addr string) error {
 			fmt.Printf("%s, %s\n", name, c)
 		}
 		fmt.Printf("%s: %d answers are not as they should be\n", name, len(complaints))
-		if err = cmp.Or(err, problem); err == nil && len(complaints) > 0 {
-			err = errors.New("some answers are not as they should be")
-		}
+		bad := either(complaints != nil, errors.New("some answers are not as they should be"), nil)
+		err = cmp.Or(err, problem, bad)
 	}
 	return either(err == nil && names == nil, fmt.Errorf("there is no file %s", pattern), err)
 }
