@@ -714,8 +714,7 @@ func (s *server) relay(socket net.Conn) {
 
 // --- conversations -----------------------------------------------------------
 
-// A conversation says what clients send and what the server must answer, byte by byte. README.md explains its
-// notation, under Tests.
+// A conversation is what clients send and what the server must answer. README.md has its notation, at Tests.
 var (
 	exchange = regexp.MustCompile(`^(\w*)(?:(>>?)\s*(.*?))?(?:\s*<(~?)\s+(.*))?$`)
 	escapes  = strings.NewReplacer(`\\`, `\\`, `\"`, `\"`, `\|`, `\x7c`, `\?`, `?`, `|`, `\r\n`, `"`, `\"`)
@@ -805,8 +804,7 @@ func (p *player) party(name string) (c party, err error) {
 	return c, c.SetDeadline(time.Now().Add(patience))
 }
 
-// step plays one line. It returns what was answered if that is not what was wanted; with an error the
-// conversation cannot go on.
+// step plays one line, and returns an answer that was not wanted. An error ends the conversation.
 func (p *player) step(line string) (got string, err error) {
 	if pause, ok := strings.CutPrefix(line, "+ "); ok {
 		d, err := time.ParseDuration(pause)
