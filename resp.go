@@ -239,24 +239,21 @@ func isSpace(c byte) bool { return strings.IndexByte(space, c) >= 0 }
 
 // message reads one message of any type, and those in it, and returns them as they are on the wire.
 func (r *reader) message() (wire string, err error) {
-	line, err := r.ReadSlice('\n') // which a buffer must hold
-	if wire = string(line); err != nil {
-		return wire, err
-	}
-	n, _ := parseInt(strings.TrimSpace(wire[1:]))
-	switch kind := wire[0]; {
-	case n >= 0 && strings.IndexByte("$=!", kind) >= 0:
-		var b strings.Builder
-		_, err = io.CopyN(&b, r, n+2)
-		wire += b.String()
-	case strings.IndexByte("*~>%", kind) >= 0:
-		for n *= int64(1 + oneIf(kind == '%')); n > 0 && err == nil; n-- {
-			var part string
-			part, err = r.message()
-			wire += part
+	var b strings.Builder
+	for left := int64(1); left > 0 && err == nil; left-- {
+		line, problem := r.ReadSlice('\n') // which a buffer must hold
+		if b.Write(line); problem != nil {
+			return b.String(), problem
+		}
+		n, _ := parseInt(bytes.TrimSpace(line[1:]))
+		switch kind := line[0]; {
+		case n >= 0 && strings.IndexByte("$=!", kind) >= 0:
+			_, err = io.CopyN(&b, r, n+2)
+		case strings.IndexByte("*~>%", kind) >= 0:
+			left += max(n, 0) * int64(1+oneIf(kind == '%'))
 		}
 	}
-	return wire, err
+	return b.String(), err
 }
 
 // --- tracing -----------------------------------------------------------------
