@@ -199,15 +199,13 @@ func splitWords(line string) (words []string, ok bool) {
 	return words, quote == 0
 }
 
-// unescape reads one byte of a quoted word, and tells how many it took to write.
+// unescape reads one byte of a quoted word, and tells how many it took to write. A space ends s.
 func unescape(s string, quote byte) (c byte, size int) {
-	if s[0] != '\\' || len(s) < 2 || quote == '\'' && s[1] != '\'' {
+	if s[0] != '\\' || quote == '\'' && s[1] != '\'' {
 		return s[0], 1
 	}
-	if s[1] == 'x' && len(s) >= 4 {
-		if n, err := strconv.ParseUint(s[2:4], 16, 8); err == nil {
-			return byte(n), 4
-		}
+	if n, err := strconv.ParseUint(s[2:min(4, len(s))], 16, 8); s[1] == 'x' && err == nil {
+		return byte(n), 4
 	}
 	if i := strings.IndexByte("nrtba", s[1]); i >= 0 {
 		return "\n\r\t\b\a"[i], 2
