@@ -825,15 +825,12 @@ func (p *player) step(line string) (got string, err error) {
 		w.buf = nil
 		w.bulks(words)
 	}
-	if _, err = c.Write(w.buf); err != nil {
+	switch _, err = c.Write(w.buf); {
+	case err != nil || want == "":
 		return "", err
-	}
-	switch want {
-	case "":
-		return "", nil
-	case "blocks":
+	case want == "blocks":
 		return "", p.awaitBlock(c)
-	case "closed":
+	case want == "closed":
 		got, err = c.in.message()
 		return either(err == nil, notation(got), ""), either(errors.Is(err, os.ErrDeadlineExceeded), err, nil)
 	}
