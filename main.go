@@ -682,7 +682,6 @@ func (t *tap) breach(broken protocolError) {
 	caret := 4 + len(appendQuoted(nil, line[:at]))
 	t.say("# %q, at byte %d\n    %s\n%*s\n", broken.Error(), t.in.seen-t.reader.Buffered(),
 		appendQuoted(nil, line), caret, "^")
-	t.reader = nil // no command will be made of what is still in it
 }
 
 // say prints a headline and what belongs to it in one piece, so that nobody else's lines come between.
