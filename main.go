@@ -1181,8 +1181,7 @@ func (s *server) announce() {
 	s.acting = nil
 }
 
-// invalidate tells the clients that have read a key, who must read it again to hear of its next change; when
-// all keys are gone it tells all.
+// invalidate tells those who have read a key, once until they read it again; when all keys are gone, all.
 func (s *server) invalidate(ch change) {
 	for c := range s.topics[either(ch.db == nil, trackers, tracked)][ch.key] {
 		if ch.db == nil {
