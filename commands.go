@@ -199,7 +199,7 @@ var table = []group{{"bitmap", '$', []row{
 	{"LTRIM key start stop", "Keeps only a range of a list.", write, ok(cmdLTrim)},
 	{"RPOPLPUSH source destination", "Moves the last element to the head of a list.", grow, cmdLMove},
 }}, {"hash", 'h', []row{
-	{"HDEL key field [field ...]", "Removes fields from a hash.", fastWrite, remove[hash]},
+	{"HDEL key field [field ...]", "Removes fields from a hash.", fastWrite, remove(edit[hash])},
 	{"HEXISTS key field", "Tells whether a hash has a field.", fastRead, look(read[hash], putBit)},
 	{"HGET key field", "Returns the value of a field.", fastRead, look(read[hash], (*writer).maybe)},
 	{"HGETALL|HKEYS|HVALS key", "Returns all fields, values, or both.", readonly, cmdHGetAll},
@@ -223,7 +223,7 @@ var table = []group{{"bitmap", '$', []row{
 	{"SMOVE source destination member", "Moves a member to another set.", fastWrite, cmdSMove},
 	{"SPOP key [count]", "Takes random members.", fastWrite, pop[set]},
 	{"SRANDMEMBER key [count]", "Returns random members.", readonly, membersOf.random},
-	{"SREM key member [member ...]", "Removes members.", fastWrite, remove[set]},
+	{"SREM key member [member ...]", "Removes members.", fastWrite, remove(edit[set])},
 	{"SSCAN key cursor" + matching, "Goes through the members.", readonly, membersOf.scan},
 }}, {"sorted-set", 'z', []row{
 	{"BZMPOP timeout" + ofKeys + " MIN|MAX" + takes, "ZMPOP, waits.", write | blocking, mpop[zset]},
@@ -246,7 +246,7 @@ var table = []group{{"bitmap", '$', []row{
 	{"ZRANGEBYSCORE key min max" + withScore + limited, "Returns a range.", readonly, cmdZRange},
 	{"ZRANGESTORE dst src min max" + cutBy, "Stores what ZRANGE returns.", grow, cmdZRange},
 	{"ZRANK|ZREVRANK key member", "Returns how many members are before it.", fastRead, cmdZRank},
-	{"ZREM key member [member ...]", "Removes members.", fastWrite, remove[zset]},
+	{"ZREM key member [member ...]", "Removes members.", fastWrite, remove(edit[zset])},
 	{"ZREMRANGEBYLEX|ZREMRANGEBYSCORE key min max", "Removes that range.", write, cmdZCount},
 	{"ZREMRANGEBYRANK key start stop", "Removes a range by rank.", write, cmdZCount},
 	{"ZREVRANGE key start stop" + withScore, "Returns a range, downwards.", readonly, cmdZRange},
@@ -1910,12 +1910,11 @@ func putBit[V any](w *writer, v *V)  { w.bit(v != nil) }
 func putLength(w *writer, v *string) { w.int(len(*cmp.Or(v, new(string)))) }
 
 // remove makes HDEL, SREM and ZREM.
-func remove[T any, P interface {
-	pointer[T]
-	remove(name string) bool
-}](w *writer, r *request) {
-	key := r.next()
-	w.int(r.changed(key, r.cmd.name, r.tally(edit[T, P](r, key).remove)))
+func remove[C interface{ remove(name string) bool }](edit func(r *request, key string) C) handler {
+	return func(w *writer, r *request) {
+		key := r.next()
+		w.int(r.changed(key, r.cmd.name, r.tally(edit(r, key).remove)))
+	}
 }
 
 func cmdHGetAll(w *writer, r *request) {
