@@ -1793,11 +1793,10 @@ func (r *request) element(l *list) *string {
 		return nil
 	}
 	index := r.int()
-	i, j := span(index, index, l.n)
-	if i == j {
-		return nil
+	if i, j := span(index, index, l.n); i < j {
+		return l.get(l.place(i))
 	}
-	return l.get(l.place(i))
+	return nil
 }
 
 func cmdLSet(r *request) {
