@@ -933,9 +933,8 @@ func cmdClientUnblock(w *writer, r *request) {
 func cmdClientPause(r *request) {
 	text := r.next()
 	all := !r.more() || r.choose("ERR CLIENT PAUSE mode must be WRITE or ALL", "WRITE", "ALL") == 1
-	until := time.Now().Add(millis(parseInt(text))).UnixMilli()
+	r.store.frozen.Store(time.Now().Add(millis(parseInt(text))).UnixMilli())
 	r.server.allStop.Store(all)
-	r.store.frozen.Store(until)
 }
 
 func cmdClientTracking(r *request) {
