@@ -1213,21 +1213,19 @@ func cmdSort(w *writer, r *request) {
 	it := cmp.Or(r.find(key), &item{object: &list{}}) // where nothing is it sorts an empty list
 	kind := it.typeName()
 	failIf(kind == "string" || kind == "hash" || kind == "stream", errWrongType)
-	if asTheyAre { // all compare as equal, but for a set that is stored: nobody can know its order
+	if asTheyAre { // by their places, but for a set that is stored: nobody can know its order
 		alpha, by = true, either(kind == "set" && dest != nil, "#", "")
 	}
 	var all []sortable
 	for parts := range it.elements {
-		s := sortable{element: parts[0], by: *cmp.Or(r.follow(by, parts[0]), new(string))}
+		place := either(by == "", float64(len(all)), 0)
+		s := sortable{parts[0], *cmp.Or(r.follow(by, parts[0]), new(string)), place}
 		if !alpha {
 			number, ok := parseDouble(strings.TrimLeft(s.by, space))
 			failIf(!ok && s.by != "", "ERR One or more scores can't be converted into double")
 			s.number, s.by = number, s.element
 		}
 		all = append(all, s)
-	}
-	if asTheyAre && desc {
-		slices.Reverse(all)
 	}
 	slices.SortStableFunc(all, func(a, b sortable) int {
 		order := cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.by, b.by))
