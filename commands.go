@@ -1154,11 +1154,8 @@ func cmdScan(w *writer, r *request) {
 			found = append(found, key)
 		}
 	})
-	if r.cmd.name != "keys" {
-		w.array(2)
-		w.bulk(strconv.FormatUint(cursor, 10))
-	}
-	w.bulks(found)
+	both := []any{strconv.FormatUint(cursor, 10), found}
+	w.any(either[any](r.cmd.name == "keys", found, both))
 }
 
 func length[T any, P pointer[T]](w *writer, r *request) { w.int(read[T, P](r, r.next()).len()) }
