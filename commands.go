@@ -1651,10 +1651,8 @@ func pop[T any, P pointer[T]](w *writer, r *request) {
 		w.rows(either(counts, count, 2*count), counts)
 	case kind == "set" && counts:
 		w.set(count)
-	case c.len() == 0 && counts:
-		w.nullArray()
 	case c.len() == 0:
-		w.null()
+		either(counts, w.nullArray, w.null)()
 	case counts:
 		w.array(count)
 	}
