@@ -1840,13 +1840,11 @@ func cmdLInsert(w *writer, r *request) {
 	key, offset, pivot, s := r.next(), r.oneOf("BEFORE", "AFTER"), r.next(), r.next()
 	l := read[list](r, key)
 	found := positions(l, pivot, 1, 1, 0)
-	if len(found) == 0 {
-		w.int(-oneIf(l.n > 0))
-		return
+	for _, i := range found {
+		l.insert(l.place(i+offset), s)
 	}
-	l.insert(l.place(found[0]+offset), s)
-	r.changed(key, "linsert", 1)
-	w.int(l.n)
+	r.changed(key, "linsert", len(found))
+	w.int(either(found == nil, -oneIf(l.n > 0), l.n))
 }
 
 func cmdLPos(w *writer, r *request) {
