@@ -1255,13 +1255,11 @@ func (r *request) follow(pattern, element string) *string {
 	}
 	end, field, _ := strings.Cut(after, "->")
 	end = either(field == "", after, end) // it leads to a string, else to a field of a hash
-	switch it := r.find(before + element + end); {
-	case field == "":
-		return it.stringOrNil()
-	case it.typeName() == "hash":
-		return it.object.(*hash).get(field)
+	it := r.find(before + element + end)
+	if h, ok := cmp.Or(it, new(item)).object.(*hash); ok && field != "" {
+		return h.get(field)
 	}
-	return nil
+	return either(field == "", it.stringOrNil(), nil)
 }
 
 // --- string ------------------------------------------------------------------
