@@ -1337,10 +1337,8 @@ func cmdGetEx(w *writer, r *request) {
 
 // cmdMSet is MSET and MSETNX, and SETNX, which is MSETNX of one pair.
 func cmdMSet(w *writer, r *request) {
-	list, onlyNew, free := r.pairs(), strings.HasSuffix(r.cmd.name, "nx"), true
-	for i := 0; onlyNew && i < len(list); i += 2 {
-		free = free && r.find(list[i]) == nil
-	}
+	list, onlyNew := r.pairs(), strings.HasSuffix(r.cmd.name, "nx")
+	free := !onlyNew || !slices.ContainsFunc(r.cmd.keys.appendTo(nil, r.words), r.exists)
 	for i := 0; free && i < len(list); i += 2 {
 		r.setString(list[i], list[i+1], "set", 0)
 	}
