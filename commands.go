@@ -965,8 +965,7 @@ func cmdClientTracking(r *request) {
 		}
 	}
 	everyKey := t.bcast && len(before)+len(prefix) == 0
-	prefix = either(everyKey, []string{""}, prefix)
-	r.setShared(func() { r.setTracking(t, prefix...) })
+	r.setShared(func() { r.setTracking(t, either(everyKey, []string{""}, prefix)...) })
 }
 
 func cmdClientCaching(r *request) {
