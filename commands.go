@@ -943,9 +943,8 @@ func cmdClientTracking(r *request) {
 		"PREFIX", func() { prefix = append(prefix, r.next()) }, "REDIRECT", func() {
 			failIf(t.redirect != 0, "ERR A client can only redirect to a single other client")
 			t.redirect = r.int()
-			known := false
-			r.setShared(func() { known = r.server.clients[t.redirect] != nil })
-			failIf(!known, "ERR The client ID you want redirect to does not exist")
+			target := r.server.find([]int64{t.redirect}, unsaid, unsaid, unsaid)
+			failIf(len(target) == 0, "ERR The client ID you want redirect to does not exist")
 		})
 	if !t.on { // then nothing else counts
 		t, prefix = tracking{}, nil
