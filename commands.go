@@ -732,11 +732,9 @@ func (r *request) changedIn(d *db, key, event string, n int) int {
 	}
 	gone := false
 	for _, e := range r.edits {
-		_, isString := e.value.(*buffer)
-		_, isStream := e.value.(*stream) // both may be empty
 		switch {
 		case e.key != key:
-		case e.value.len() == 0 && !isString && !isStream:
+		case e.value.len() == 0 && strings.IndexByte("$t", r.cmd.group.class) < 0: // strings, streams stay
 			d.remove(key)
 			gone = true
 		case d.find(key, r.now) == nil:
