@@ -496,6 +496,7 @@ const (
 	errWrongType  replyError = "WRONGTYPE Operation against a key holding the wrong kind of value"
 	errNoKey      replyError = "ERR no such key"
 	errTooLong    replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	errOOM        replyError = "OOM command not allowed when used memory > 'maxmemory'."
 	errSaving     replyError = "ERR Background save already in progress"
 	errNoDebug    replyError = "ERR DEBUG command not allowed. If the enable-debug-command option is set " +
 		`to "local", you can run it from a local connection, otherwise you need to set this option in the ` +
@@ -2519,7 +2520,7 @@ func cmdMulti(r *request) {
 
 // discard ends a transaction, and forgets what it waited for and watched.
 func (r *request) discard() {
-	r.aborted = false
+	r.aborted = ""
 	r.watcher.unwatch()
 	r.setShared(func() { r.queue = nil })
 }
@@ -2530,17 +2531,17 @@ func cmdDiscard(r *request) {
 }
 
 func cmdExec(w *writer, r *request) {
-	failIf(!r.queueing(), "ERR EXEC without MULTI")
-	queue, aborted, intact := r.queue[1:], r.aborted, r.watcher.intact(r.now)
+	failIf(!r.queueing() && r.aborted == "", "ERR EXEC without MULTI")
+	queue, aborted, intact := r.queue, r.aborted, r.watcher.intact(r.now)
 	r.discard()
-	failIf(aborted, "EXECABORT Transaction discarded because of previous errors.")
+	failIf(aborted != "", "EXECABORT Transaction discarded because of%s", aborted)
 	if !intact {
 		w.nullArray()
 		return
 	}
-	w.array(len(queue))
-	for i := range queue {
-		queue[i].call(w)
+	w.array(len(queue) - 1)
+	for i := range queue[1:] {
+		queue[1+i].call(w)
 	}
 }
 
@@ -2644,11 +2645,15 @@ func cmdConfigSet(r *request) {
 			r.server.config.set(name, v)
 		}
 	})
+	if !r.nested { // within EXEC the store is locked
+		r.server.relieve()
+	}
 }
 
 func cmdConfigResetStat(r *request) {
 	s := r.server
-	counters := []*atomic.Int64{&s.hits, &s.misses, &s.accepted, &s.refused, &s.store.expired}
+	counters := []*atomic.Int64{&s.hits, &s.misses, &s.accepted, &s.refused, &s.store.expired,
+		&s.store.evicted}
 	for _, c := range allCommands() {
 		counters = append(counters, &c.calls, &c.nanos, &c.fails, &c.turns)
 	}
@@ -2749,8 +2754,7 @@ func (r *request) info() fields {
 	for _, c := range s.clients {
 		blocked += oneIf(c.blocked.Load())
 	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
+	_, heap, held := memory()
 	return fields{
 		"Server", fields{"redis_version", redisVersion, "redis_lite_version", liteVersion, "redis_mode",
 			"standalone", "os", runtime.GOOS, "arch_bits", strconv.IntSize, "go_version", runtime.Version(),
@@ -2759,9 +2763,9 @@ func (r *request) info() fields {
 			"uptime_in_seconds", int64(time.Since(s.started).Seconds())},
 		"Clients", fields{"connected_clients", len(s.clients), "maxclients", s.config.get("maxclients"),
 			"blocked_clients", blocked, "tracking_clients", s.interested[trackers].Load()},
-		"Memory", fields{"used_memory", m.HeapAlloc,
-			"used_memory_human", fmt.Sprintf("%.2fM", float64(m.HeapAlloc)/(1<<20)),
-			"used_memory_rss", m.Sys - m.HeapReleased, "maxmemory", 0, "maxmemory_policy", "noeviction"},
+		"Memory", fields{"used_memory", heap,
+			"used_memory_human", fmt.Sprintf("%.2fM", float64(heap)/(1<<20)), "used_memory_rss", held,
+			"maxmemory", s.config.get("maxmemory"), "maxmemory_policy", s.config.get("maxmemory-policy")},
 		"Persistence", fields{"loading", 0, "rdb_changes_since_last_save", r.store.changes.Load(),
 			"aof_enabled", 0, "rdb_bgsave_in_progress", oneIf(began != 0),
 			"rdb_last_save_time", saves.last.Load(),
@@ -2770,9 +2774,9 @@ func (r *request) info() fields {
 			"rdb_saves", saves.saves.Load()},
 		"Stats", fields{"total_connections_received", s.accepted.Load(), "total_commands_processed", calls,
 			"rejected_connections", s.refused.Load(), "expired_keys", s.store.expired.Load(),
-			"keyspace_hits", s.hits.Load(), "keyspace_misses", s.misses.Load(), "evicted_keys", 0,
-			"tracking_total_keys", len(s.topics[tracked]), "tracking_total_items",
-			s.interested[tracked].Load(), "tracking_total_prefixes", len(s.topics[prefixes])},
+			"evicted_keys", s.store.evicted.Load(), "keyspace_hits", s.hits.Load(),
+			"keyspace_misses", s.misses.Load(), "tracking_total_keys", len(s.topics[tracked]),
+			"tracking_total_items", s.interested[tracked].Load(), "tracking_total_prefixes", len(s.topics[prefixes])},
 		"Replication", fields{"role", "master", "connected_slaves", 0, "master_repl_offset", 0},
 		"Cluster", fields{"cluster_enabled", 0},
 		"Keyspace", keyspace,

@@ -28,6 +28,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,6 +104,10 @@ var settings = []setting{
 	{"requirepass", "", "password that clients must give", anyText, ""},
 	{"maxclients", "10000", "most clients at once", number(1, 1<<32-1), ""},
 	{"timeout", "0", "seconds that a client may be idle; 0 is for ever", number(0, 1<<31-1), ""},
+	{"maxmemory", "0", "bytes that the data may take, like 100mb; 0 is no limit", memorySize, ""},
+	{"maxmemory-policy", "noeviction", "which keys make room: allkeys- or volatile-lru, or -random, " +
+		"volatile-ttl, or noeviction", oneOf("volatile-lru volatile-random volatile-ttl allkeys-lru " +
+		"allkeys-random noeviction"), ""},
 	{"loglevel", "notice", "debug, verbose, notice or warning", oneOf("debug verbose notice warning"), ""},
 	{"enable-debug-command", "no", "who may DEBUG: no, local, yes", oneOf("no yes local"), "immutable"},
 	{"trace", "no", "print what clients and server say to each other", oneOf("no yes"), ""},
@@ -113,7 +118,6 @@ var settings = []setting{
 	{"proxy", "", "host:port of another server to trace, and to be nothing else", anyText, "immutable"},
 	{"databases", strconv.Itoa(databases), "", number(databases, databases), "immutable"},
 	{"appendonly", "no", "", oneOf("no"), "immutable"},
-	{"maxmemory", "0", "", number(0, 0), "immutable"},
 	{"proto-max-bulk-len", strconv.Itoa(bulkMax), "", number(bulkMax, bulkMax), "immutable"},
 	{"notify-keyspace-events", "", "", eventClasses, ""},
 	{"slowlog-log-slower-than", "10000", "", number(-1, math.MaxInt64), ""},
@@ -151,6 +155,17 @@ func folder(v string) (kept, complaint string) {
 
 func fileName(v string) (kept, complaint string) {
 	return v, either(v != "" && v == filepath.Base(v), "", "dbfilename can't be a path, just a filename")
+}
+
+// memorySize reads bytes, or a number of k, kb, m, mb, g or gb: 1mb is 1024 kb, and 1m is 1000 k.
+func memorySize(v string) (kept, complaint string) {
+	units := map[string]int64{"": 1, "b": 1, "k": 1e3, "kb": 1 << 10, "m": 1e6, "mb": 1 << 20,
+		"g": 1e9, "gb": 1 << 30}
+	digits := strings.TrimRight(strings.ToLower(v), "bkmg")
+	n, ok := parseInt(digits)
+	unit := units[strings.ToLower(v[len(digits):])]
+	bad := !ok || n < 0 || unit == 0 || n > math.MaxInt64/max(unit, 1)
+	return strconv.FormatInt(n*unit, 10), either(bad, "argument must be a memory value", "")
 }
 
 // savePoints reads pairs: after so many seconds, at least 1, if there were so many changes.
@@ -243,6 +258,7 @@ type server struct {
 	hits, misses, accepted, refused atomic.Int64
 	clientIDs, slowIDs              atomic.Int64        // how many were given out
 	interested                      [kinds]atomic.Int32 // how many there are of each kind
+	excess                          atomic.Int64        // bytes over maxmemory when that was measured
 	allStop                         atomic.Bool         // a pause goes for all commands, not only for writes
 
 	acting *conn // whose command has the store's lock
@@ -339,9 +355,40 @@ func (s *server) cron() {
 			return
 		}
 		s.store.sample()
+		s.relieve()
 		s.saveIfDue()
 		s.dropIdle(s.config.int("timeout") * 1000)
 	}
+}
+
+// relieve keeps to maxmemory. How much is used Go tells after each collection of garbage; near the limit there
+// is one whenever the heap grew by a quarter of that. It evicts what is too much then, and a little more. Nor
+// can clients fill up faster: a command that needs memory evicts some keys itself first.
+func (s *server) relieve() {
+	limit, excess := s.config.int("maxmemory"), int64(0)
+	used, heap, _ := memory()
+	if used = cmp.Or(used, heap); limit > 0 && used > limit {
+		excess = used - limit + limit/16
+	}
+	debug.SetMemoryLimit(either(limit > 0, max(limit, used)+limit/4+16<<20, memoryLimit))
+	if s.excess.Swap(excess) != excess { // else it was dealt with
+		s.store.excess.Store(excess)
+	}
+	for s.store.excess.Load() > 0 && s.store.evict(s.config.get("maxmemory-policy")) {
+		runtime.Gosched()
+	}
+}
+
+var memoryLimit = debug.SetMemoryLimit(-1) // that GOMEMLIMIT asked for
+
+// memory tells how many bytes of the heap were in use when garbage was last collected, how many now are in
+// use or garbage, and how many the process holds.
+func memory() (used, heap, held int64) {
+	m := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(m)
+	bytes := func(i int) int64 { return int64(m[i].Value.Uint64()) }
+	return bytes(0), bytes(1), bytes(2) - bytes(3)
 }
 
 // dropIdle disconnects clients that said nothing for so many ms, but not those that wait for something.
@@ -405,8 +452,8 @@ type conn struct {
 	closing bool // to be closed when the replies are sent
 	muted   int  // how many more commands get no reply, as CLIENT REPLY asked
 	watcher watcher
-	caching bool // CLIENT CACHING makes an exception for the next command or transaction
-	aborted bool // a command between MULTI and EXEC was refused
+	caching bool   // CLIENT CACHING makes an exception for the next command or transaction
+	aborted string // why EXEC will fail: a command between MULTI and EXEC was refused, or EXEC is
 
 	waiter  *waiter       // while a command blocks
 	none    func(*writer) // what it answers when it was in vain; nil once it was served
@@ -551,13 +598,16 @@ func (c *conn) dispatch(words []string) {
 	if refusal == "" && c.store.frozen.Load() != 0 {
 		c.waitOut(cmd)
 	}
+	if refusal != "" && cmd != nil && cmd.name == "exec" { // it ends the transaction even so
+		c.aborted, refusal = ": "+strings.TrimPrefix(string(refusal), "ERR "), ""
+	}
 	mark := len(c.out.buf)
 	switch {
 	case cmd == nil && (strings.EqualFold(words[0], "POST") || strings.EqualFold(words[0], "Host:")):
 		c.closing = true // HTTP: maybe a web page makes a browser attack
 	case refusal != "":
 		c.out.err(string(refusal))
-		c.aborted = c.queueing()
+		c.aborted = either(c.queueing(), " previous errors.", "")
 		if cmd != nil {
 			cmd.turns.Add(1)
 		}
@@ -581,6 +631,12 @@ func (c *conn) dispatch(words []string) {
 	}
 }
 
+// will tells whether a command, or one that EXEC would run, has a flag.
+func (c *conn) will(cmd *command, flag flags) bool {
+	return cmd.flags&flag != 0 || cmd.name == "exec" &&
+		slices.ContainsFunc(c.queue, func(q request) bool { return q.cmd.flags&flag != 0 })
+}
+
 // mayRun returns why the command must not run now, as Redis words it.
 func (c *conn) mayRun(cmd *command) replyError {
 	switch config := c.server.config; {
@@ -591,7 +647,10 @@ func (c *conn) mayRun(cmd *command) replyError {
 	case c.speaking == 2 && c.subscriptions() > 0 && cmd.flags&besides == 0:
 		return errorf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "+
 			"are allowed in this context", cmd.name)
-	case (cmd.flags&write != 0 || cmd.name == "ping") && c.server.saver.failing.Load() &&
+	case c.store.excess.Load() > 0 && (c.will(cmd, denyoom) || c.queueing() && cmd.flags&unqueued == 0) &&
+		!c.store.evict(config.get("maxmemory-policy")):
+		return errOOM
+	case c.server.saver.failing.Load() && (c.will(cmd, write) || cmd.name == "ping") &&
 		config.get("save") != "" && config.get("stop-writes-on-bgsave-error") == "yes":
 		return errSaveFailed
 	case cmd.flags&debugging != 0:
@@ -631,8 +690,7 @@ func (c *conn) setShared(change func()) {
 
 // waitOut waits while CLIENT PAUSE keeps the command from running.
 func (c *conn) waitOut(cmd *command) {
-	writes := cmd.flags&write != 0 || cmd.name == "publish" || cmd.name == "exec" &&
-		slices.ContainsFunc(c.queue, func(q request) bool { return q.cmd.flags&write != 0 })
+	writes := c.will(cmd, write) || cmd.name == "publish"
 	for c.store.isFrozen() && (writes || c.server.allStop.Load()) && !c.server.stopping.Load() {
 		c.blocked.Store(true)
 		c.flush()

@@ -646,6 +646,8 @@ type store struct {
 	changed  []change     // what the command that has the lock has changed
 	changes  atomic.Int64 // since the last save
 	expired  atomic.Int64
+	evicted  atomic.Int64
+	excess   atomic.Int64 // bytes to be freed by evicting keys
 	lazyOnly atomic.Bool  // the sampler is off
 	frozen   atomic.Int64 // Unix ms until which nothing expires
 
@@ -844,6 +846,8 @@ func (s *store) serve() {
 // The sampler's measure: ten rounds a second, of looks at 100 random keys that have a deadline. A round goes
 // on, after a pause for the clients, while more than a tenth of them were dead and there is time left.
 const (
+	evictKeys    = 10  // at once
+	entryBytes   = 120 // that a key takes beside what it and its value say
 	samplerPause = 100 * time.Millisecond
 	samplerTime  = 75 * time.Millisecond
 	samplerYield = 100 * time.Microsecond
@@ -885,6 +889,44 @@ func (s *store) expire(d *db, key string) {
 	s.touched(d, key, nil)
 	s.expired.Add(1)
 	s.notify(d, 'x', "expired", key)
+}
+
+// evict removes a few keys while memory is short, and tells whether there were any to remove.
+func (s *store) evict(policy string) (done bool) {
+	s.Lock()
+	defer s.unlock()
+	for range evictKeys {
+		d, key := s.victim(policy)
+		if d == nil {
+			return s.excess.Load() <= 0
+		}
+		s.excess.Add(-int64(len(key) + d.keys.get(key).size() + entryBytes))
+		d.remove(key)
+		s.touched(d, key, nil)
+		s.evicted.Add(1)
+		s.notify(d, 'e', "evicted", key)
+	}
+	return true
+}
+
+// victim returns the key to evict: of a few random ones the one not used for longest, or the first to expire.
+func (s *store) victim(policy string) (from *db, victim string) {
+	which, how, _ := strings.Cut(policy, "-")
+	draws, lowest := map[string]int{"lru": 5, "ttl": 5, "random": 1}[how], int64(math.MaxInt64)
+	for _, d := range s.dbs {
+		pool, draw := d.keys.n, func() string { return d.keys.random().key }
+		if which == "volatile" {
+			pool, draw = d.mortal.n, func() string { return d.mortal.random().key }
+		}
+		for range min(pool, draws) {
+			key := draw()
+			it := d.keys.get(key)
+			if rank := either(how == "ttl", it.deadline, int64(it.access)); rank < lowest {
+				from, victim, lowest = d, key, rank
+			}
+		}
+	}
+	return from, victim
 }
 
 // --- algorithms --------------------------------------------------------------

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -629,6 +630,59 @@ func TestSampler(t *testing.T) {
 	}
 	if d.mortal.len() != 0 || d.keys.len() != 1 || !d.keys.has("for ever") || s.expired.Load() != n {
 		t.Errorf("%d keys, %d deadlines, %d expired", d.keys.len(), d.mortal.len(), s.expired.Load())
+	}
+}
+
+// Of keys that were used at different times the older ones go first, mostly, and only those that the policy names.
+func TestEviction(t *testing.T) {
+	for policy, lost := range map[string]int{"allkeys-lru": 100, "allkeys-random": 100, "volatile-lru": 50,
+		"volatile-ttl": 50, "volatile-random": 50, "noeviction": 0} {
+		s := testStore(50)
+		d := s.dbs[0]
+		for i := range 50 {
+			d.put("young"+strconv.Itoa(i), item{text: "v", access: 1})
+		}
+		s.excess.Store(math.MaxInt32)
+		if s.evict(policy) != (lost > 0) {
+			t.Errorf("%s: evict was wrong about whether it did anything", policy)
+		}
+		old := 50 - d.mortal.n
+		if ordered := strings.HasSuffix(policy, "lru"); ordered && old < evictKeys*3/4 {
+			t.Errorf("%s evicted only %d old keys of %d", policy, old, evictKeys)
+		}
+		for s.evict(policy) {
+		}
+		if s.evicted.Load() != int64(lost) || d.keys.n != 100-lost {
+			t.Errorf("%s evicted %d keys, want %d", policy, s.evicted.Load(), lost)
+		}
+		s.excess.Store(0)
+		if !s.evict(policy) {
+			t.Errorf("%s: commands are refused though there is memory", policy)
+		}
+	}
+}
+
+// A cache that is filled with far more than it may hold stays near its limit, and no write is refused.
+func TestMaxMemory(t *testing.T) {
+	s := testServer(t, "maxmemory-policy", "allkeys-lru")
+	used := func() int64 { runtime.GC(); used, _, _ := memory(); return used }
+	limit := used() + 8<<20
+	s.config.set("maxmemory", strconv.FormatInt(limit, 10))
+	c := connect(t, s)
+	value := strings.Repeat("v", 10_000)
+	for i := range 4000 {
+		c.send(encode("SET", strconv.Itoa(i), value))
+		c.gets("+OK\r\n")
+		if i%100 == 0 {
+			used()
+			s.relieve()
+		}
+	}
+	if got := used(); got > limit+4<<20 {
+		t.Errorf("%d bytes in use where %d are allowed", got, limit)
+	}
+	if n := s.store.dbs[0].keys.n; n < 400 {
+		t.Errorf("only %d keys are left", n)
 	}
 }
 
