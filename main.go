@@ -733,7 +733,7 @@ func (t *tap) Write(b []byte) (int, error) {
 func (t *tap) breach(broken protocolError) {
 	b, _ := t.reader.Peek(min(t.reader.Buffered(), shownMax))
 	line := string(b[:cmp.Or(slices.Index(b, '\n')+1, len(b))])
-	at := oneIf(line[0] == '*' || line[0] == '$' && t.reader.left > 0)
+	at := oneIf(line[0] == either[byte](t.reader.left > 0, '$', '*'))
 	if t.reader.left == 0 && at == 0 { // words: at their end it is clear that quotes are missing
 		at = len(line) - 1
 	}
