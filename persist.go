@@ -31,8 +31,9 @@ import (
 // the checksum is verified before a record is decoded, as gob trusts the lengths that it reads.
 const (
 	dumpMagic   = "redis-lite dump 2\n"
-	trailerSize = 8 + 4   // bytes
-	pieceItems  = 1 << 13 // of a record
+	trailerSize = 8 + 4    // bytes
+	pieceItems  = 1 << 13  // of a record
+	pieceBytes  = 16 << 20 // of its items, from which on it takes no more
 )
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
@@ -91,11 +92,8 @@ func (s *store) restore(rec record) error {
 		switch {
 		case len(parts) < unit, old != nil && old.typeName() != rec.Kind:
 			return wrong()
-		case rec.Kind == "string" && it.length() == 0:
-			it.text = parts[0]
 		case rec.Kind == "string":
-			b := it.buffer()
-			b.b = append(b.b, parts[0]...)
+			it.text += parts[0]
 		case rec.Kind == "list":
 			grown[list](it).push(back, parts[0])
 		case rec.Kind == "hash":

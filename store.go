@@ -475,8 +475,6 @@ type item struct {
 
 func (it *item) dead(now int64) bool { return it != nil && it.deadline != 0 && it.deadline <= now }
 
-const pieceBytes = 16 << 20 // of a string that is given out at once
-
 // A container is a value that is edited in place.
 type container interface {
 	len() int         // in elements
@@ -588,8 +586,8 @@ func setBits(b []byte, i int64, n int, v uint64) {
 	}
 }
 
-// elements is an iterator over what a value is made of, as text: members with scores, say, or pieces of a
-// string. The iterators of containers do the work: their loop bodies pass on what they get to that of ours.
+// elements is an iterator over what a value is made of, as text: members with scores, say, or a whole string.
+// The iterators of containers do the work: their loop bodies pass on what they get to that of ours.
 func (it *item) elements(yield func(parts []string) bool) {
 	switch o := it.object.(type) {
 	case *list:
@@ -605,11 +603,7 @@ func (it *item) elements(yield func(parts []string) bool) {
 	case *stream:
 		slices.Values(append(slices.Concat(o.chunks...), []string{o.last}))(yield) // it may have gone
 	default:
-		for i := 0; i == 0 || i < it.length(); i += pieceBytes {
-			if !yield([]string{it.slice(i, min(i+pieceBytes, it.length()))}) {
-				return
-			}
-		}
+		yield([]string{it.string()})
 	}
 }
 
