@@ -2089,18 +2089,14 @@ func (r *request) sortedOperands() []operand {
 }
 
 func cmdInterCard(w *writer, r *request) {
-	var keys []string
-	var operands []operand
+	limit, keys, operands := 0, []string(nil), []operand(nil)
 	if r.cmd.name == "sintercard" {
 		keys = r.keysAfterCount("ERR Number of keys can't be greater than number of args")
 	} else {
 		operands = r.sortedOperands()
 	}
-	limit := 0
 	r.options("LIMIT", func() { limit = r.atLeast(0, "ERR LIMIT can't be negative") })
-	if keys != nil { // it looks at them last
-		operands = r.operands(keys, false)
-	}
+	operands = append(operands, r.operands(keys, false)...) // SINTERCARD looks at them last
 	w.int(intersection.combine(operands, sum, limit).n)
 }
 
