@@ -185,9 +185,8 @@ func (d *dict[V]) scan(cursor uint64, count int, visit func(key string, v *V)) u
 
 // --- chunked: elements in an order -------------------------------------------
 
-// A chunked keeps elements in order, cut into chunks: any place is found by adding up their lengths, and
-// adding or removing an element moves no more than part of one. It is a list, a stream, and the order of a
-// sorted set.
+// A chunked keeps elements in order, cut into chunks: a place is found by adding up their lengths, and to
+// add or remove one moves part of a chunk at most. It is a list, a stream, and the order of a sorted set.
 type chunked[E any] struct {
 	chunks [][]E // none is empty
 	n      int
@@ -724,16 +723,15 @@ type watcher struct {
 	keys   []place
 }
 
-// A place is a key of a database, and a change who has changed it: a *conn, or nil when it expired. Without a
-// database all keys of one are gone.
+// A place is a key of a database, and a change who has changed it.
 type place struct {
-	db  *db
+	db  *db // nil in a change: all keys of one are gone
 	key string
 }
 
 type change struct {
 	place
-	by any
+	by any // a *conn, or nil when the key expired
 }
 
 // watch makes w hear of changes to key, which is not dead: that it goes would be no change.
