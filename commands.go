@@ -2422,7 +2422,7 @@ func cmdXRead(w *writer, r *request) {
 			"for each stream key an ID or '$' must be specified.")
 		keys, ids = r.several(r.left()/2), slices.Clone(r.rest())
 	})
-	failIf(keys == nil, errSyntax)
+	failIf(len(keys) == 0, errSyntax)
 	if count <= 0 { // who waited is not flooded
 		count = either[int64](r.ready == "", math.MaxInt64, 1000)
 	}
