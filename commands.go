@@ -1948,11 +1948,8 @@ func (see view[V]) random(w *writer, r *request) {
 		count = r.int()
 		failIf(count == math.MinInt64, errCountRange)
 	}
-	if r.more() {
-		values = strings.EqualFold(r.next(), see.word)
-		failIf(!values || r.more(), errSyntax)
-		failIf(count < -math.MaxInt64/2 || count > math.MaxInt64/2, "ERR value is out of range")
-	}
+	r.options(see.word, func() { values = true; r.end() })
+	failIf(values && (count < -math.MaxInt64/2 || count > math.MaxInt64/2), "ERR value is out of range")
 	d := see.find(r, key)
 	failIf(d.n > 0 && count < -1<<24, errCountRange) // unlike Redis: it would fill the memory
 	list := d.picks(either(d.n > 0, count, 0))
