@@ -21,8 +21,7 @@ import (
 	"time"
 )
 
-// How to read this file: first the format of the dump, then how it is written so that a crash at any moment
-// leaves the old or the new one, then loading, then saving in the background and by itself.
+// How to read this file: first the format of the dump, then saving, loading, and saving by itself.
 
 // --- format ------------------------------------------------------------------
 
@@ -142,8 +141,7 @@ func (s *server) save() error {
 	return s.saveNow()
 }
 
-// saveNow writes the dump: into a temporary file beside it, which then takes its name, so that there is a
-// whole dump at any moment. The saver is held by who calls it.
+// saveNow writes the dump. The saver is held by who calls it.
 func (s *server) saveNow() error {
 	began := time.Now()
 	s.saver.tried.Store(began.Unix())
@@ -175,7 +173,7 @@ func (s *server) dumpPath() string {
 	return filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
 }
 
-// writeFile puts b under path so that a crash leaves the old file or the new one.
+// writeFile puts b under path by way of a temporary file, so that a crash leaves the old file or the new one.
 func writeFile(path string, b []byte) error {
 	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {

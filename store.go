@@ -18,8 +18,7 @@ import (
 )
 
 // How to read this file: first the containers, which know nothing of Redis, and the algebra of sets; then the
-// keyspace made of them: item, db and store; then waiting and expiry, and at the end the algorithms that
-// handlers call. Nothing here knows the network or the protocol.
+// keyspace made of them, waiting, expiry and algorithms. Nothing here knows the network or the protocol.
 
 // --- dict: a map that can be scanned and drawn from --------------------------
 
