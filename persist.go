@@ -51,12 +51,9 @@ type record struct {
 func (s *store) snapshot(emit func(record)) (changes int64) {
 	s.RLock()
 	defer s.RUnlock()
-	now := s.clock.millis()
 	for _, d := range s.dbs {
 		for key, it := range d.keys.all {
-			if !it.dead(now) {
-				it.record(record{DB: d.id, Key: key, Kind: it.typeName(), Deadline: it.deadline}, emit)
-			}
+			it.record(record{DB: d.id, Key: key, Kind: it.typeName(), Deadline: it.deadline}, emit)
 		}
 	}
 	return s.changes.Load()
@@ -232,7 +229,7 @@ func decode(b []byte, into *store) error {
 		if err == io.EOF {
 			return either(n == count, nil, fmt.Errorf("it has %d records and should have %d", n, count))
 		}
-		if err == nil && (rec.Deadline == 0 || rec.Deadline > now) { // else it died meanwhile
+		if err == nil && (rec.Deadline == 0 || rec.Deadline > now) { // else it is dead
 			err = into.restore(rec)
 		}
 		if err != nil {
