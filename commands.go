@@ -1996,8 +1996,7 @@ func putScore(w *writer, v *float64)                 { orNull(w, v, (*writer).do
 func cmdSAdd(w *writer, r *request) {
 	key := r.next()
 	s := edit[set](r, key)
-	n := r.tally(func(m string) bool { return s.put(m, 1) })
-	w.int(r.changed(key, "sadd", n))
+	w.int(r.changed(key, "sadd", r.tally(func(m string) bool { return s.put(m, 1) })))
 }
 
 func cmdSMembers(w *writer, r *request) { members(w, read[set](r, r.next())) }
