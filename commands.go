@@ -475,8 +475,7 @@ type request struct {
 type replyError string
 
 func errorf(format string, args ...any) replyError { return replyError(fmt.Sprintf(format, args...)) }
-
-func fail(e replyError) { panic(e) }
+func fail(e replyError)                            { panic(e) }
 
 // failIf throws an error when something is wrong; args fill the % in it.
 func failIf(wrong bool, e replyError, args ...any) {
@@ -2644,12 +2643,11 @@ func cmdConfigSet(r *request) {
 
 func cmdConfigResetStat(r *request) {
 	s := r.server
-	counters := []*atomic.Int64{&s.hits, &s.misses, &s.accepted, &s.refused, &s.store.expired,
-		&s.store.evicted}
+	counts := []*atomic.Int64{&s.hits, &s.misses, &s.accepted, &s.refused, &s.store.expired, &s.store.evicted}
 	for _, c := range allCommands() {
-		counters = append(counters, &c.calls, &c.nanos, &c.fails, &c.turns)
+		counts = append(counts, &c.calls, &c.nanos, &c.fails, &c.turns)
 	}
-	for _, n := range counters {
+	for _, n := range counts {
 		n.Store(0)
 	}
 }
@@ -2700,10 +2698,7 @@ func cmdSlowlogGet(w *writer, r *request) {
 	if failIf(r.left() > 1, errTryHelp, r.words[1], strings.ToUpper(r.words[0])); r.more() {
 		count = r.atLeast(-1, "ERR count should be greater than or equal to -1")
 	}
-	r.setShared(func() {
-		list := r.server.slowlog
-		w.any(list[:either(count < 0, len(list), min(count, len(list)))])
-	})
+	r.setShared(func() { w.any(r.server.slowlog[:min(uint(count), uint(len(r.server.slowlog)))]) }) // -1: all
 }
 
 func cmdInfo(w *writer, r *request) {
@@ -2768,7 +2763,8 @@ func (r *request) info() fields {
 			"rejected_connections", s.refused.Load(), "expired_keys", s.store.expired.Load(),
 			"evicted_keys", s.store.evicted.Load(), "keyspace_hits", s.hits.Load(),
 			"keyspace_misses", s.misses.Load(), "tracking_total_keys", len(s.topics[tracked]),
-			"tracking_total_items", s.interested[tracked].Load(), "tracking_total_prefixes", len(s.topics[prefixes])},
+			"tracking_total_items", s.interested[tracked].Load(),
+			"tracking_total_prefixes", len(s.topics[prefixes])},
 		"Replication", fields{"role", "master", "connected_slaves", 0, "master_repl_offset", 0},
 		"Cluster", fields{"cluster_enabled", 0},
 		"Keyspace", keyspace,

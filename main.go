@@ -254,6 +254,7 @@ type server struct {
 	started  time.Time
 	done     chan struct{} // closed when the shutdown is complete
 	stopping atomic.Bool
+	awake    atomic.Int32 // connections that do not wait for their client
 
 	hits, misses, accepted, refused atomic.Int64
 	clientIDs, slowIDs              atomic.Int64        // how many were given out
@@ -342,6 +343,7 @@ func (s *server) admit(socket net.Conn) bool {
 	}
 	c.id = s.clientIDs.Add(1)
 	s.clients[c.id] = c
+	s.awake.Add(1)
 	s.running.Go(c.serve)
 	return true
 }
@@ -361,9 +363,9 @@ func (s *server) cron() {
 	}
 }
 
-// relieve keeps to maxmemory. How much is used Go tells after each collection of garbage; near the limit there
-// is one whenever the heap grew by a quarter of that. It evicts what is too much then, and a little more. Nor
-// can clients fill up faster: a command that needs memory evicts some keys itself first.
+// relieve keeps to maxmemory. Go tells how much is used after each collection of garbage; near it there
+// is one whenever the heap grew by a quarter of it. Then what is too much is evicted, and a little more, also
+// by each command that needs memory before it runs: so clients cannot fill up faster.
 func (s *server) relieve() {
 	limit, excess := s.config.int("maxmemory"), int64(0)
 	used, heap, _ := memory()
@@ -550,7 +552,11 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	runtime.Gosched() // meanwhile more may arrive, which saves the read that finds nothing
+	c.server.awake.Add(-1)
 	n, err := c.Conn.Read(p)
+	if c.server.awake.Add(1) == 1 { // Go wakes who heard something at the same time last first: let them pass
+		runtime.Gosched()
+	}
 	c.active.Store(c.store.clock.millis())
 	return n, err
 }
@@ -564,6 +570,7 @@ func (c *conn) farewell() {
 			"stack", string(debug.Stack()))
 		c.out.buf = nil // it may end in mid-reply
 	}
+	c.server.awake.Add(-1)
 	c.store.Lock()
 	c.watcher.unwatch()
 	c.store.Unlock()

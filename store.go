@@ -875,11 +875,14 @@ func (d *db) sampleOnce(s *store) (again bool) {
 }
 
 // expire removes a key whose time has come.
-func (s *store) expire(d *db, key string) {
+func (s *store) expire(d *db, key string) { s.lose(d, key, &s.expired, 'x', "expired") }
+
+// lose removes a key that no command removes.
+func (s *store) lose(d *db, key string, count *atomic.Int64, class byte, event string) {
 	d.remove(key)
 	s.touched(d, key, nil)
-	s.expired.Add(1)
-	s.notify(d, 'x', "expired", key)
+	count.Add(1)
+	s.notify(d, class, event, key)
 }
 
 // evict removes a few keys while memory is short, and tells whether there were any to remove.
@@ -892,10 +895,7 @@ func (s *store) evict(policy string) (done bool) {
 			return s.excess.Load() <= 0
 		}
 		s.excess.Add(-int64(len(key) + d.keys.get(key).size() + entryBytes))
-		d.remove(key)
-		s.touched(d, key, nil)
-		s.evicted.Add(1)
-		s.notify(d, 'e', "evicted", key)
+		s.lose(d, key, &s.evicted, 'e', "evicted")
 	}
 	return true
 }
