@@ -159,11 +159,10 @@ func fileName(v string) (kept, complaint string) {
 
 // memorySize reads bytes, or a number of k, kb, m, mb, g or gb: 1mb is 1024 kb, and 1m is 1000 k.
 func memorySize(v string) (kept, complaint string) {
-	units := map[string]int64{"": 1, "b": 1, "k": 1e3, "kb": 1 << 10, "m": 1e6, "mb": 1 << 20,
-		"g": 1e9, "gb": 1 << 30}
-	digits := strings.TrimRight(strings.ToLower(v), "bkmg")
+	digits := strings.TrimRight(v, "bkmgBKMG")
 	n, ok := parseInt(digits)
-	unit := units[strings.ToLower(v[len(digits):])]
+	unit := map[string]int64{"": 1, "b": 1, "k": 1e3, "kb": 1 << 10, "m": 1e6, "mb": 1 << 20,
+		"g": 1e9, "gb": 1 << 30}[strings.ToLower(v[len(digits):])]
 	bad := !ok || n < 0 || unit == 0 || n > math.MaxInt64/max(unit, 1)
 	return strconv.FormatInt(n*unit, 10), either(bad, "argument must be a memory value", "")
 }
