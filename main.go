@@ -660,10 +660,8 @@ func (c *conn) mayRun(cmd *command) replyError {
 		config.get("save") != "" && config.get("stop-writes-on-bgsave-error") == "yes":
 		return errSaveFailed
 	case cmd.flags&debugging != 0:
-		local := c.RemoteAddr().(*net.TCPAddr).IP.IsLoopback()
-		if who := config.get("enable-debug-command"); who == "no" || who == "local" && !local {
-			return errNoDebug
-		}
+		who, local := config.get("enable-debug-command"), c.RemoteAddr().(*net.TCPAddr).IP.IsLoopback()
+		return either(who == "no" || who == "local" && !local, errNoDebug, "")
 	}
 	return ""
 }
