@@ -366,11 +366,9 @@ func (s *server) cron() {
 // is one whenever the heap grew by a quarter of it. Then what is too much is evicted, and a little more, also
 // by each command that needs memory before it runs: so clients cannot fill up faster.
 func (s *server) relieve() {
-	limit, excess := s.config.int("maxmemory"), int64(0)
-	used, heap, _ := memory()
-	if used = cmp.Or(used, heap); limit > 0 && used > limit {
-		excess = used - limit + limit/16
-	}
+	limit := s.config.int("maxmemory")
+	used, _, _ := memory()
+	excess := either(limit > 0 && used > limit, used-limit+limit/16, 0)
 	debug.SetMemoryLimit(either(limit > 0, max(limit, used)+limit/4+16<<20, memoryLimit))
 	if s.excess.Swap(excess) != excess { // else it was dealt with
 		s.store.excess.Store(excess)
@@ -389,7 +387,7 @@ func memory() (used, heap, held int64) {
 		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(m)
 	bytes := func(i int) int64 { return int64(m[i].Value.Uint64()) }
-	return bytes(0), bytes(1), bytes(2) - bytes(3)
+	return cmp.Or(bytes(0), bytes(1)), bytes(1), bytes(2) - bytes(3) // at first nothing was collected yet
 }
 
 // dropIdle disconnects clients that said nothing for so many ms, but not those that wait for something.
