@@ -879,12 +879,10 @@ func (p *player) step(line string) (got string, err error) {
 	if err != nil {
 		return "", err
 	}
-	w := writer{buf: []byte(toWire(sent))}
-	if words, _ := splitWords(sent); arrow == ">" {
-		w.buf = nil
-		w.bulks(words)
-	}
-	switch _, err = c.Write(w.buf); {
+	var command writer
+	words, _ := splitWords(sent)
+	command.bulks(words)
+	switch _, err = io.WriteString(c, either(arrow == ">", string(command.buf), toWire(sent))); {
 	case err != nil || want == "":
 		return "", err
 	case want == "blocks":
