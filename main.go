@@ -1213,10 +1213,9 @@ func (c *conn) setTracking(t tracking, prefix ...string) {
 
 // track notes that the client has read the keys of the command.
 func (r *request) track() {
-	if t := &r.tracking; t.bcast || t.optIn && !r.caching || t.optOut && r.caching {
-		return
+	if t := &r.tracking; !t.bcast && !either(r.caching, t.optOut, t.optIn) {
+		r.setShared(func() { r.subscribe(tracked, r.cmd.keys.appendTo(nil, r.words)...) })
 	}
-	r.setShared(func() { r.subscribe(tracked, r.cmd.keys.appendTo(nil, r.words)...) })
 }
 
 // announce tells those who track of keys that have changed, or are too many. The store is locked for writing.
