@@ -1279,10 +1279,8 @@ func (c *conn) tell(keys any) {
 		return
 	}
 	what := either(to.speaking == 3, []any{"invalidate"}, []any{"message", "__redis__:invalidate"})
-	if to.speaking == 2 && (to == c || to.subscriptions() == 0) {
-		return // RESP2 has no other way to say it
-	}
 	switch message := to.message(append(what, keys)...); {
+	case to.speaking == 2 && (to == c || to.subscriptions() == 0): // RESP2 has no other way to say it
 	case to == c.server.acting && to.muted == 0:
 		to.out.buf = append(to.out.buf, message...)
 	case to.waiter != nil && to.waiter.Err() != nil: // it was served, and will soon collect the reply
