@@ -1078,13 +1078,12 @@ func (c *conn) park() {
 }
 
 // unblock ends the waiting of a client, if it waits, with a reply that tells it why. The store is locked.
-func (c *conn) unblock(reply func(w *writer)) bool {
-	if c.none == nil { // it does not, or was served
-		return false
+func (c *conn) unblock(reply func(w *writer)) (waited bool) {
+	if waited = c.none != nil; waited { // else it does not, or was served
+		reply(&c.late)
+		c.waiter.leave()
 	}
-	reply(&c.late)
-	c.waiter.leave()
-	return true
+	return waited
 }
 
 // --- pub/sub -----------------------------------------------------------------
