@@ -1057,10 +1057,9 @@ func (c *conn) post(message []byte) {
 // park waits until the command that blocks is served: whoever fills a key runs it again. Meanwhile it reads
 // on, to learn when the client hangs up; what arrives stays in the buffer, until that is full.
 func (c *conn) park() {
-	c.flush()
+	err := c.flush()
 	limit, _ := c.waiter.Deadline()
 	c.SetReadDeadline(limit) // whoever serves us moves it, too, after the context has ended
-	var err error
 	for err == nil && c.waiter.Err() == nil && c.in.Buffered() < c.in.Size() {
 		_, err = c.in.Peek(c.in.Buffered() + 1)
 	}
