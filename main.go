@@ -576,7 +576,7 @@ func (c *conn) farewell() {
 		delete(c.server.clients, c.id)
 	})
 	c.flush()
-	c.SetWriteDeadline(time.Now().Add(drainTime))
+	c.SetWriteDeadline(time.Now().Add(10 * time.Second))
 	c.outbox.sending.Wait()
 	socket := c.Conn
 	if trace, traced := socket.(*tap); traced {
@@ -959,7 +959,6 @@ const (
 	outboxMax     = 1 << 30 // bytes owed to a client that does not read, before it is disconnected
 	blockAtLeast  = 50      // ms that a write may block the reading of commands
 	blockDeadline = 250     // ms after which it surely no longer does
-	drainTime     = 10 * time.Second
 )
 
 // flush sends the replies in c.out, or leaves them to the outbox, as handOver always does, before messages
