@@ -739,9 +739,8 @@ func (t *tap) breach(broken protocolError) {
 	if t.reader.left == 0 && at == 0 { // words: at their end it is clear that quotes are missing
 		at = len(line) - 1
 	}
-	caret := 4 + len(appendQuoted(nil, line[:at]))
 	t.say("# %q, at byte %d\n    %s\n%*s\n", broken.Error(), t.in.seen-t.reader.Buffered(),
-		appendQuoted(nil, line), caret, "^")
+		appendQuoted(nil, line), 4+len(appendQuoted(nil, line[:at])), "^")
 }
 
 // say prints a headline and what belongs to it in one piece, so that nobody else's lines come between.
