@@ -463,8 +463,7 @@ func parseInt[T string | []byte](s T) (int64, bool) {
 
 // formatDouble prints a score as C's %.17g does.
 func formatDouble(f float64) string {
-	s := strconv.FormatFloat(f, 'g', 17, 64)
-	return strings.TrimPrefix(strings.ToLower(s), "+") // it says +Inf
+	return strings.TrimPrefix(strings.ToLower(strconv.FormatFloat(f, 'g', 17, 64)), "+") // it says +Inf
 }
 
 // strtod reads a number as C does: in decimal, exponent or hexadecimal notation, or an infinity, but no NaN.
