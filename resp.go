@@ -331,20 +331,20 @@ func (w *writer) block(kind byte, s string) {
 	w.buf = append(w.buf, '\r', '\n')
 }
 
+var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
+
+// What most replies are made of. The text of an error begins with its code, such as ERR or WRONGTYPE.
 func (w *writer) ok()             { w.line('+', "OK") }
 func (w *writer) simple(s string) { w.line('+', s) }
+func (w *writer) err(text string) { w.line('-', oneLine.Replace(text)) }
 func (w *writer) int(n int)       { w.head(':', int64(n)) }
 func (w *writer) int64(n int64)   { w.head(':', n) }
 func (w *writer) bit(b bool)      { w.int(oneIf(b)) }
 func (w *writer) bulk(s string)   { w.block('$', s) }
+func (w *writer) maybe(p *string) { orNull(w, p, (*writer).bulk) }
 func (w *writer) array(n int)     { w.head('*', int64(n)) }
 func (w *writer) null()           { w.buf = append(w.buf, either(w.resp3, "_\r\n", "$-1\r\n")...) }
 func (w *writer) nullArray()      { w.buf = append(w.buf, either(w.resp3, "_\r\n", "*-1\r\n")...) }
-
-var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
-
-// err writes an error. The text begins with its code, such as ERR or WRONGTYPE.
-func (w *writer) err(text string) { w.line('-', oneLine.Replace(text)) }
 
 func (w *writer) bulks(list []string) {
 	w.array(len(list))
@@ -361,8 +361,6 @@ func orNull[V any](w *writer, p *V, put func(w *writer, v V)) {
 		w.null()
 	}
 }
-
-func (w *writer) maybe(p *string) { orNull(w, p, (*writer).bulk) }
 
 // done writes n when the command counts, else OK.
 func (w *writer) done(counts bool, n int) {
