@@ -183,13 +183,13 @@ func splitWords(line string) (words []string, ok bool) {
 		case quote != 0 && c != quote:
 			c, size = unescape(line, quote)
 			word = append(word, c)
-		case quote != 0 && !isSpace(line[1]):
+		case quote != 0 && strings.IndexByte(space, line[1]) < 0:
 			return nil, false
 		case quote != 0:
 			quote = 0
 		case c == '"' || c == '\'':
 			quote, word = c, append([]byte{}, word...) // a word begins, even when it stays empty
-		case !isSpace(c):
+		case strings.IndexByte(space, c) < 0:
 			word = append(word, c)
 		case word != nil:
 			words, word = append(words, string(word)), nil
@@ -230,8 +230,6 @@ func appendQuoted(b []byte, s string) []byte {
 }
 
 const space = " \t\n\v\f\r"
-
-func isSpace(c byte) bool { return strings.IndexByte(space, c) >= 0 }
 
 // --- reading replies ---------------------------------------------------------
 
