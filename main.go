@@ -664,7 +664,9 @@ func (c *conn) mayRun(cmd *command) replyError {
 	return ""
 }
 
-func (c *conn) queueing() bool { return c.queue != nil }
+// queueing tells whether the client is behind MULTI, and subscriptions counts its channels and patterns.
+func (c *conn) queueing() bool     { return c.queue != nil }
+func (c *conn) subscriptions() int { return len(c.topics[channels]) + len(c.topics[patterns]) }
 
 // run runs the command under the lock that its row names. No handler takes the store's lock by itself.
 func (r *request) run(w *writer) {
@@ -1095,9 +1097,6 @@ const (
 	monitors // and MONITOR
 	kinds
 )
-
-// subscriptions counts the channels and patterns of a client.
-func (c *conn) subscriptions() int { return len(c.topics[channels]) + len(c.topics[patterns]) }
 
 // subscribe adds topics to those of a client, and unsubscribe removes some. The server's mutex is held.
 func (c *conn) subscribe(kind int, topics ...string) {
