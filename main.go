@@ -260,8 +260,7 @@ type server struct {
 	interested                      [kinds]atomic.Int32 // how many there are of each kind
 	excess                          atomic.Int64        // bytes over maxmemory when that was measured
 	allStop                         atomic.Bool         // a pause goes for all commands, not only for writes
-
-	acting *conn // whose command has the store's lock
+	acting                          *conn               // whose command has the store's lock
 
 	mu      sync.Mutex // guards what follows, and what clients tell of each other
 	clients map[int64]*conn
