@@ -961,8 +961,7 @@ const (
 	blockDeadline = 250     // ms after which it surely no longer does
 )
 
-// flush sends the replies in c.out, or leaves them to the outbox, as handOver always does, before messages
-// come: so CLIENT REPLY does not silence them.
+// flush sends c.out, or leaves it to the outbox, as handOver always does, out of the reach of CLIENT REPLY.
 func (c *conn) flush() error { return c.send(true) }
 func (c *conn) handOver()    { c.send(false) }
 
