@@ -361,9 +361,8 @@ func (s *server) cron() {
 	}
 }
 
-// relieve keeps to maxmemory. Go tells how much is used after each collection of garbage; near it there
-// is one whenever the heap grew by a quarter of it. Then what is too much is evicted, and a little more, also
-// by each command that needs memory before it runs: so clients cannot fill up faster.
+// relieve keeps to maxmemory. Go tells what is used when it collects garbage, and must a quarter above that.
+// What is too much is evicted, and some more, also by each command that needs memory: none fills up faster.
 func (s *server) relieve() {
 	limit := s.config.int("maxmemory")
 	used, _, _ := memory()
@@ -379,8 +378,7 @@ func (s *server) relieve() {
 
 var memoryLimit = debug.SetMemoryLimit(-1) // that GOMEMLIMIT asked for
 
-// memory tells how many bytes of the heap were in use when garbage was last collected, how many now are in
-// use or garbage, and how many the process holds.
+// memory tells the bytes in use when garbage was last collected, those in use or garbage now, and those held.
 func memory() (used, heap, held int64) {
 	m := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
