@@ -1169,8 +1169,7 @@ func (r *request) spy(micros int64) {
 	}
 	line := fmt.Appendf(nil, "+%d.%06d [%d %s]", micros/1e6, micros%1e6, r.db.id, r.RemoteAddr())
 	for i, word := range r.words {
-		secret := i > 0 && r.cmd.flags&noAuth != 0
-		line = appendQuoted(append(line, ' '), either(secret, "(redacted)", word))
+		line = appendQuoted(append(line, ' '), either(i > 0 && r.cmd.flags&noAuth != 0, "(redacted)", word))
 	}
 	line = append(line, '\r', '\n')
 	r.server.mu.Lock()
