@@ -369,12 +369,11 @@ func (w *writer) done(counts bool, n int) {
 	}
 }
 
-// These begin a message of n parts: a map (of n keys, each before its value), a set, what is no reply to a
-// command, and rows, which are nested in RESP3 and flat in RESP2 when they are pairs. Then come one of these
-// rows, and a key of a map and its value, which RESP2 has as a pair.
-func (w *writer) mapOf(n int)           { w.begin('%', n, 2*n) }
+// These begin a message of n parts, or rows, which are nested in RESP3 and flat in RESP2 when they are pairs.
+// Then come one of these rows, and a key of a map and its value, which RESP2 has as a pair.
+func (w *writer) mapOf(n int)           { w.begin('%', n, 2*n) } // n keys, each before its value
 func (w *writer) set(n int)             { w.begin('~', n, n) }
-func (w *writer) push(n int)            { w.begin('>', n, n) }
+func (w *writer) push(n int)            { w.begin('>', n, n) } // what is no reply to a command
 func (w *writer) rows(n int, pair bool) { w.begin('*', n, n*(1+oneIf(pair))) }
 func (w *writer) row(pair bool)         { w.buf = append(w.buf, either(w.resp3 && pair, "*2\r\n", "")...) }
 func (w *writer) column()               { w.buf = append(w.buf, either(w.resp3, "", "*2\r\n")...) }
