@@ -236,10 +236,8 @@ func (c *config) parseFlags(args []string) error {
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Println(help)
 		os.Exit(0)
-	} else if err == nil && flags.NArg() > 0 {
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	return err
+	return either(err == nil && flags.NArg() > 0, fmt.Errorf("unexpected argument %q", flags.Arg(0)), err)
 }
 
 // --- server ------------------------------------------------------------------
