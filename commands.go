@@ -486,18 +486,17 @@ func failIf(wrong bool, e replyError, args ...any) {
 
 // Redis's errors, word for word.
 const (
-	errArity      replyError = "ERR wrong number of arguments for '%s' command"
-	errTryHelp    replyError = "ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP."
-	errExpireTime replyError = "ERR invalid expire time in '%s' command"
-	errSyntax     replyError = "ERR syntax error"
-	errNotInt     replyError = "ERR value is not an integer or out of range"
-	errNotFloat   replyError = "ERR value is not a valid float"
-	errWrongType  replyError = "WRONGTYPE Operation against a key holding the wrong kind of value"
-	errNoKey      replyError = "ERR no such key"
-	errTooLong    replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
-	errOOM        replyError = "OOM command not allowed when used memory > 'maxmemory'."
-	errSaving     replyError = "ERR Background save already in progress"
-	errNoDebug    replyError = "ERR DEBUG command not allowed. If the enable-debug-command option is set " +
+	errArity     replyError = "ERR wrong number of arguments for '%s' command"
+	errTryHelp   replyError = "ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP."
+	errSyntax    replyError = "ERR syntax error"
+	errNotInt    replyError = "ERR value is not an integer or out of range"
+	errNotFloat  replyError = "ERR value is not a valid float"
+	errWrongType replyError = "WRONGTYPE Operation against a key holding the wrong kind of value"
+	errNoKey     replyError = "ERR no such key"
+	errTooLong   replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	errOOM       replyError = "OOM command not allowed when used memory > 'maxmemory'."
+	errSaving    replyError = "ERR Background save already in progress"
+	errNoDebug   replyError = "ERR DEBUG command not allowed. If the enable-debug-command option is set " +
 		`to "local", you can run it from a local connection, otherwise you need to set this option in the ` +
 		"configuration file, and then restart the server."
 	errCountRange replyError = "ERR value is out of range, " +
@@ -1033,7 +1032,7 @@ func (r *request) deadline(l lifetime) int64 {
 	}
 	n, unit, base := toInt(l.n), unitOf(l.word), either(strings.HasSuffix(l.word, "at"), 0, r.now)
 	far := n > (math.MaxInt64-base)/unit || n < math.MinInt64/unit
-	failIf(far || n <= 0 && r.cmd.group.name == "string", errExpireTime, r.cmd)
+	failIf(far || n <= 0 && r.cmd.group.name == "string", "ERR invalid expire time in '%s' command", r.cmd)
 	return max(1, base+n*unit) // 0 would be never
 }
 
