@@ -91,6 +91,7 @@ const (
 
 var flagNames = []string{"write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading",
 	"stale", "fast", "no_auth", "no_multi", "allow_busy", "no_async_loading", "skip_slowlog", "movablekeys"}
+var keyNames = strings.Fields("key source destination newkey key1 key2 dst src destkey")
 
 // Usages that several rows share.
 const (
@@ -402,8 +403,6 @@ func (c *command) derive() {
 	c.arity *= either(strings.Contains(c.usage, "["), -1, 1)
 	c.flags |= either(k.count > 0, movable, 0)
 }
-
-var keyNames = strings.Fields("key source destination newkey key1 key2 dst src destkey")
 
 // appendTo appends to list the keys among words. Words that cannot be read give none.
 func (k keys) appendTo(list, words []string) []string {
