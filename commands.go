@@ -653,7 +653,8 @@ func (r *request) dbIndex(notInt replyError) *db {
 }
 
 // find returns the item at key, or nil. Under the write lock it removes a dead one, so that none is revived.
-func (r *request) find(key string) *item { return r.findIn(r.db, key) }
+func (r *request) find(key string) *item  { return r.findIn(r.db, key) }
+func (r *request) exists(key string) bool { return r.find(key) != nil }
 
 func (r *request) findIn(d *db, key string) *item {
 	it, seconds := d.find(key, r.now), uint32(r.now/1000)
@@ -1005,16 +1006,13 @@ func cmdExists(w *writer, r *request)  { w.int(r.tally(r.exists)) }
 func cmdType(w *writer, r *request)    { w.simple(r.find(r.next()).typeName()) }
 func cmdPersist(w *writer, r *request) { w.bit(r.expireAt(r.next(), 0)) }
 
-func (r *request) exists(key string) bool { return r.find(key) != nil }
-
 // delete removes a key, and tells whether it was there.
 func (r *request) delete(key string) bool {
-	there := r.exists(key)
-	if there {
-		r.db.remove(key)
-		r.changed(key, "del", 1)
+	if !r.exists(key) {
+		return false
 	}
-	return there
+	r.db.remove(key)
+	return r.changed(key, "del", 1) > 0
 }
 
 // unitOf returns the unit in ms of what commands and options take or tell: with a p they mean ms.
@@ -1059,8 +1057,7 @@ func (r *request) expireAt(key string, at int64) bool {
 		return r.delete(key)
 	}
 	r.put(r.db, key, item{text: it.text, object: it.object, deadline: at})
-	r.changed(key, either(at == 0, "persist", "expire"), 1)
-	return true
+	return r.changed(key, either(at == 0, "persist", "expire"), 1) > 0
 }
 
 func cmdTTL(w *writer, r *request) {
@@ -1105,8 +1102,7 @@ func (r *request) place(from string, dest *db, to string, replace bool, goes, co
 		r.db.remove(from)
 		r.changed(from, goes, 1)
 	}
-	r.changedIn(dest, to, comes, 1)
-	return true
+	return r.changedIn(dest, to, comes, 1) > 0
 }
 
 func cmdMove(w *writer, r *request) {
