@@ -1081,8 +1081,7 @@ func cmdRandomKey(w *writer, r *request) {
 func cmdRename(w *writer, r *request) {
 	from, to, onlyNew := r.next(), r.next(), r.cmd.name == "renamenx"
 	failIf(r.find(from) == nil, errNoKey)
-	moves := from != to && r.place(from, r.db, to, !onlyNew, "rename_from", "rename_to")
-	w.done(onlyNew, oneIf(moves))
+	w.done(onlyNew, oneIf(from != to && r.place(from, r.db, to, !onlyNew, "rename_from", "rename_to")))
 }
 
 // place gives a key in dest the value and the deadline of from, which goes if that is an event, and tells if
@@ -1139,13 +1138,11 @@ func cmdScan(w *writer, r *request) {
 		pattern, count = r.scanOptions("TYPE", &kind)
 	}
 	cursor := r.db.keys.scan(from, count, func(key string, it *item) {
-		fits := kind == "" || strings.EqualFold(it.typeName(), kind)
-		if fits && match(pattern, key) && !it.dead(r.now) {
+		if match(pattern, key) && !it.dead(r.now) && (kind == "" || strings.EqualFold(it.typeName(), kind)) {
 			found = append(found, key)
 		}
 	})
-	both := []any{strconv.FormatUint(cursor, 10), found}
-	w.any(either[any](r.cmd.name == "keys", found, both))
+	w.any(either[any](r.cmd.name == "keys", found, []any{strconv.FormatUint(cursor, 10), found}))
 }
 
 func length[T any, P pointer[T]](w *writer, r *request) { w.int(read[T, P](r, r.next()).len()) }
