@@ -879,18 +879,16 @@ func (s *server) find(ids []int64, kind, addr, laddr string) []*conn {
 }
 
 func cmdClientList(w *writer, r *request) {
-	kind, ids := unsaid, []int64(nil)
+	kind, ids, lines := unsaid, []int64(nil), []byte(nil)
 	r.options("TYPE", func() { kind = r.clientType(); r.end() }, "ID", func() {
-		failIf(!r.more(), errSyntax)
-		for r.more() {
+		for more := true; more; more = r.more() {
 			ids = append(ids, int64(r.atLeast(math.MinInt64, "ERR Invalid client ID")))
 		}
 	})
-	var lines strings.Builder
 	for _, c := range r.server.find(ids, kind, unsaid, unsaid) {
-		lines.WriteString(c.describe(r.now) + "\n")
+		lines = append(lines, c.describe(r.now)+"\n"...)
 	}
-	w.verbatim(lines.String())
+	w.verbatim(string(lines))
 }
 
 func cmdClientKill(w *writer, r *request) {
