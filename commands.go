@@ -1480,10 +1480,8 @@ func (r *request) bitRange(it *item) (i, j int) {
 		r.end()
 	}
 	n := it.length() * 8 / unit
-	if r.cmd.name == "bitpos" { // for which an end before the first is the first
-		ends[1] = max(ends[1], -int64(n))
-	}
-	i, j = textSpan(ends[0], ends[1], n)
+	lowest := either(r.cmd.name == "bitpos", -int64(n), math.MinInt64) // an end before the first is the first
+	i, j = textSpan(ends[0], max(ends[1], lowest), n)
 	return i * unit, j * unit
 }
 
