@@ -1184,9 +1184,8 @@ type sortable struct {
 }
 
 func cmdSort(w *writer, r *request) {
-	key, by, offset, count := r.next(), "#", int64(0), int64(math.MaxInt64)
+	key, by, gets, offset, count := r.next(), "#", []string(nil), int64(0), int64(math.MaxInt64)
 	var desc, alpha, asTheyAre bool
-	var gets []string
 	var dest *string
 	r.options("ASC", func() { desc = false }, "DESC", &desc, "ALPHA", &alpha,
 		"BY", func() { by = r.next(); asTheyAre = asTheyAre || !strings.Contains(by, "*") },
@@ -1412,8 +1411,7 @@ func cmdLCS(w *writer, r *request) {
 		failIf(it != nil && it.typeName() != "string", "ERR The specified keys must contain string values")
 		text[i] = it.string()
 	}
-	var onlyLength, index, withLength bool
-	var least int64
+	onlyLength, index, withLength, least := false, false, false, int64(0)
 	r.options("IDX", &index, "LEN", &onlyLength, "WITHMATCHLEN", &withLength, "MINMATCHLEN", &least)
 	failIf(index && onlyLength, "ERR If you want both the length and indexes, please just use IDX.")
 	failIf((len(text[0])+1)*(len(text[1])+1) > bulkMax/4,
