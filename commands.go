@@ -720,9 +720,8 @@ func (r *request) put(d *db, key string, it item) {
 	}
 }
 
-// changed ends every write: it stores or removes what was edited, counts the n changes for the save points,
-// if there are any, and tells whoever waits, watches or tracks. The event is for keyspace notifications. It
-// returns n, which many commands reply with.
+// changed ends every write: it stores or removes what was edited, counts the n changes, if there are any, and
+// tells whoever waits, watches, tracks or wants to be notified of the event. It returns n, often the reply.
 func (r *request) changed(key, event string, n int) int { return r.changedIn(r.db, key, event, n) }
 
 func (r *request) changedIn(d *db, key, event string, n int) int {
