@@ -493,7 +493,6 @@ const (
 	errWrongType replyError = "WRONGTYPE Operation against a key holding the wrong kind of value"
 	errNoKey     replyError = "ERR no such key"
 	errTooLong   replyError = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
-	errOOM       replyError = "OOM command not allowed when used memory > 'maxmemory'."
 	errSaving    replyError = "ERR Background save already in progress"
 	errNoDebug   replyError = "ERR DEBUG command not allowed. If the enable-debug-command option is set " +
 		`to "local", you can run it from a local connection, otherwise you need to set this option in the ` +

@@ -648,7 +648,7 @@ func (c *conn) mayRun(cmd *command) replyError {
 			"are allowed in this context", cmd.name)
 	case c.store.excess.Load() > 0 && (c.will(cmd, denyoom) || c.queueing() && cmd.flags&unqueued == 0) &&
 		!c.store.evict(config.get("maxmemory-policy")):
-		return errOOM
+		return "OOM command not allowed when used memory > 'maxmemory'."
 	case c.server.saver.failing.Load() && (c.will(cmd, write) || cmd.name == "ping") &&
 		config.get("save") != "" && config.get("stop-writes-on-bgsave-error") == "yes":
 		return errSaveFailed
