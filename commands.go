@@ -784,8 +784,7 @@ func cmdPing(w *writer, r *request) {
 
 func cmdReset(w *writer, r *request) {
 	r.discard()
-	r.in.guest = r.server.config.get("requirepass") != ""
-	r.muted, w.resp3 = 0, false
+	r.in.guest, r.muted, w.resp3 = r.server.config.get("requirepass") != "", 0, false
 	r.setShared(func() {
 		r.forget(channels, patterns, monitors)
 		r.setTracking(tracking{})
