@@ -996,10 +996,11 @@ func chosen(pairs ...any) (list []string) {
 
 // --- generic -----------------------------------------------------------------
 
-func cmdDel(w *writer, r *request)     { w.int(r.tally(r.delete)) }
-func cmdExists(w *writer, r *request)  { w.int(r.tally(r.exists)) }
-func cmdType(w *writer, r *request)    { w.simple(r.find(r.next()).typeName()) }
-func cmdPersist(w *writer, r *request) { w.bit(r.expireAt(r.next(), 0)) }
+func cmdDel(w *writer, r *request)                      { w.int(r.tally(r.delete)) }
+func cmdExists(w *writer, r *request)                   { w.int(r.tally(r.exists)) }
+func cmdType(w *writer, r *request)                     { w.simple(r.find(r.next()).typeName()) }
+func cmdPersist(w *writer, r *request)                  { w.bit(r.expireAt(r.next(), 0)) }
+func length[T any, P pointer[T]](w *writer, r *request) { w.int(read[T, P](r, r.next()).len()) }
 
 // delete removes a key, and tells whether it was there.
 func (r *request) delete(key string) bool {
@@ -1139,8 +1140,6 @@ func cmdScan(w *writer, r *request) {
 	})
 	w.any(either[any](r.cmd.name == "keys", found, []any{strconv.FormatUint(cursor, 10), found}))
 }
-
-func length[T any, P pointer[T]](w *writer, r *request) { w.int(read[T, P](r, r.next()).len()) }
 
 // cmdObject is OBJECT, DEBUG OBJECT and MEMORY USAGE, which tell how a value is kept.
 func cmdObject(w *writer, r *request) {
