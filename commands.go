@@ -361,10 +361,9 @@ func enter(g *group, r row) {
 		if commands[first] == nil {
 			enter(g, row{usage: strings.ToUpper(first) + " subcommand [...]"})
 		}
-		if commands[first+"|help"] == nil {
+		if parent = commands[first]; commands[first+"|help"] == nil {
 			enter(g, row{strings.ToUpper(first) + " HELP", "Explains.", anytime | r.flags&debugging, cmdHelp})
 		}
-		parent = commands[first]
 	}
 	parent.subs = append(parent.subs, c)
 	slices.SortFunc(parent.subs, func(a, b *command) int { return strings.Compare(a.name, b.name) })
