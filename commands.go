@@ -1235,10 +1235,8 @@ func (r *request) follow(pattern, element string) *string {
 	end, field, _ := strings.Cut(after, "->")
 	end = either(field == "", after, end) // it leads to a string, else to a field of a hash
 	it := r.find(before + element + end)
-	if h, ok := cmp.Or(it, new(item)).object.(*hash); ok && field != "" {
-		return h.get(field)
-	}
-	return either(field == "", it.stringOrNil(), nil)
+	h, _ := cmp.Or(it, new(item)).object.(*hash)
+	return either(field == "", it.stringOrNil(), cmp.Or(h, new(hash)).get(field))
 }
 
 // --- string ------------------------------------------------------------------
