@@ -1552,9 +1552,8 @@ func cmdBitField(w *writer, r *request) {
 		encoding := cmp.Or(r.next(), " ")
 		size, ok := parseInt(encoding[1:])
 		f.signed, f.size = encoding[0] == 'i', int(size)
-		bad := !ok || size < 1 || size > int64(63+oneIf(f.signed)) || !f.signed && encoding[0] != 'u'
-		failIf(bad, "ERR Invalid bitfield type. "+
-			"Use something like i16 u8. Note that u64 is not supported but i64 is.")
+		failIf(!ok || size < 1 || size > int64(63+oneIf(f.signed)) || !f.signed && encoding[0] != 'u', "ERR "+
+			"Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.")
 		if f.at = r.bitOffset(size); writes {
 			f.value = r.int()
 			end = max(end, int(f.at)+f.size)
