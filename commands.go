@@ -1657,7 +1657,13 @@ func (r *request) take(w *writer, key string, from container, where end, count i
 // await runs then with the first of keys that holds a T. When none does, the client waits, or is told none.
 func await[T any, P pointer[T]](w *writer, r *request, keys []string, seconds string,
 	none func(w *writer), then func(key string, c P)) {
-	timeout := r.timeout(seconds)
+	timeout := time.Duration(-1)
+	if r.cmd.flags&blocking != 0 {
+		f, ok := parseDouble(seconds)
+		failIf(!ok, "ERR timeout is not a float or out of range")
+		ms := math.Ceil(f * 1000) // the largest is negative, as in C
+		timeout = millis(int64(either(ms >= 0 && ms < 1<<63, ms, -1)), true)
+	}
 	if r.ready != "" { // filled by something that may be of another type
 		_, ok := cmp.Or(r.find(r.ready), new(item)).object.(P)
 		keys = either(ok, []string{r.ready}, nil)
@@ -1690,17 +1696,6 @@ func bpop[T any, P pointer[T]](w *writer, r *request) {
 		w.bulk(key)
 		r.take(w, key, c, r.cmd.end(), 1, func() {})
 	})
-}
-
-// timeout reads how long a command may block, in seconds, 0 for ever; it is negative for one that does not.
-func (r *request) timeout(seconds string) time.Duration {
-	if r.cmd.flags&blocking == 0 {
-		return -1
-	}
-	f, ok := parseDouble(seconds)
-	failIf(!ok, "ERR timeout is not a float or out of range")
-	ms := math.Ceil(f * 1000) // the largest is negative, as in C
-	return millis(int64(either(ms >= 0 && ms < 1<<63, ms, -1)), true)
 }
 
 // millis makes a timeout of what parseInt read, in ms; a longer one than a Duration can hold is cut.
