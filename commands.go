@@ -1708,20 +1708,19 @@ func millis(n int64, ok bool) time.Duration {
 // block makes the client wait until one of the keys is filled and the command can be run again, or until the
 // timeout, which is negative for not at all. What cannot wait, like all in a transaction, answers none.
 func (r *request) block(w *writer, keys []string, timeout time.Duration, none func(w *writer)) {
-	c := r.conn
 	switch {
 	case r.ready != "": // it goes on waiting
 	case r.nested || timeout < 0:
 		none(w)
 	default:
-		c.late, c.none = writer{resp3: c.out.resp3}, either(keys == nil, none, (*writer).nullArray)
-		c.blocked.Store(true)
-		c.waiter = r.db.wait(keys, timeout, func(key string) bool {
-			c.req.ready, c.clock = key, time.Time{}
-			c.req.call(&c.late)
-			c.req.ready = ""
-			return len(c.late.buf) > 0
-		}, func() { c.none = nil; c.SetReadDeadline(time.Unix(1, 0)) })
+		r.late, r.none = writer{resp3: w.resp3}, either(keys == nil, none, (*writer).nullArray)
+		r.blocked.Store(true)
+		r.waiter = r.db.wait(keys, timeout, func(key string) bool {
+			r.ready, r.clock = key, time.Time{}
+			r.call(&r.late)
+			r.ready = ""
+			return len(r.late.buf) > 0
+		}, func() { r.none = nil; r.SetReadDeadline(time.Unix(1, 0)) })
 	}
 }
 
