@@ -698,8 +698,8 @@ func edit[T any, P pointer[T]](r *request, key string) P {
 
 // editString returns the string at key as a buffer to be changed in place.
 func (r *request) editString(key string) *buffer {
-	if it := r.stringItem(key); it != nil {
-		it.buffer()
+	if it := r.stringItem(key); it != nil && it.object == nil {
+		it.object, it.text = &buffer{[]byte(it.text)}, ""
 	}
 	return edit[buffer](r, key)
 }

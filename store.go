@@ -528,14 +528,6 @@ func (it *item) kind() (name, encoding string) {
 	return "string", either(isInt, "int", either(long, "raw", "embstr"))
 }
 
-// buffer makes the string one that is edited in place.
-func (it *item) buffer() *buffer {
-	if it.object == nil {
-		it.object, it.text = &buffer{[]byte(it.text)}, ""
-	}
-	return it.object.(*buffer)
-}
-
 // length and slice look at a string, or at nothing, without copying it all. 0 <= i <= j <= length.
 func (it *item) length() int {
 	if it = cmp.Or(it, new(item)); it.object != nil {
