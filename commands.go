@@ -1065,7 +1065,7 @@ func cmdTTL(w *writer, r *request) {
 
 func cmdRandomKey(w *writer, r *request) {
 	for tries := 100; r.db.keys.n > 0 && tries > 0; tries-- {
-		if key := r.db.keys.random().key; r.exists(key) {
+		if key := r.db.keys.random(); r.exists(key) {
 			w.bulk(key)
 			return
 		}
@@ -1638,7 +1638,7 @@ func (r *request) take(w *writer, key string, from container, where end, count i
 		r.changed(key, either(where == front, "lpop", "rpop"), count)
 	case *set:
 		for range count {
-			m := c.random().key
+			m := c.random()
 			c.remove(m)
 			w.bulk(m)
 		}

@@ -47,7 +47,7 @@ const (
 func (d *dict[V]) len() int            { return d.n }
 func (d *dict[V]) has(key string) bool { return d.where(key) >= 0 }
 func (d *dict[V]) at(i int) *entry[V]  { return &d.pages[i>>pageBits][i&(pageSize-1)] }
-func (d *dict[V]) random() *entry[V]   { return d.at(rand.IntN(d.n)) }
+func (d *dict[V]) random() string      { return d.at(rand.IntN(d.n)).key }
 
 // where returns the place of key, or -1.
 func (d *dict[V]) where(key string) int {
@@ -854,7 +854,7 @@ func (d *db) sampleOnce(s *store) (again bool) {
 	now, dead, ttl := s.clock.millis(), 0, int64(0)
 	looks := min(samplerKeys, d.mortal.n)
 	for range looks {
-		key := d.mortal.random().key
+		key := d.mortal.random()
 		if it := d.keys.get(key); it.dead(now) {
 			s.expire(d, key)
 			dead++
@@ -897,10 +897,8 @@ func (s *store) victim(policy string) (from *db, victim string) {
 	which, how, _ := strings.Cut(policy, "-")
 	draws, lowest := map[string]int{"lru": 5, "ttl": 5, "random": 1}[how], int64(math.MaxInt64)
 	for _, d := range s.dbs {
-		pool, draw := d.keys.n, func() string { return d.keys.random().key }
-		if which == "volatile" {
-			pool, draw = d.mortal.n, func() string { return d.mortal.random().key }
-		}
+		pool := either(which == "volatile", d.mortal.n, d.keys.n)
+		draw := either(which == "volatile", d.mortal.random, d.keys.random)
 		for range min(pool, draws) {
 			key := draw()
 			it := d.keys.get(key)
