@@ -506,7 +506,6 @@ type (
 
 // typeName is what TYPE says, and encoding what OBJECT ENCODING says.
 func (it *item) typeName() string { name, _ := it.kind(); return name }
-
 func (it *item) kind() (name, encoding string) {
 	if it == nil {
 		return "none", ""
@@ -625,15 +624,14 @@ type db struct {
 // A store is the whole data set. Handlers and methods find it locked; readers change nothing but atomics.
 type store struct {
 	sync.RWMutex
-	dbs      []*db
-	clock    clock
-	changed  []change     // what the command that has the lock has changed
-	changes  atomic.Int64 // since the last save
-	expired  atomic.Int64
-	evicted  atomic.Int64
-	excess   atomic.Int64 // bytes to be freed by evicting keys
-	lazyOnly atomic.Bool  // the sampler is off
-	frozen   atomic.Int64 // Unix ms until which nothing expires
+	dbs              []*db
+	clock            clock
+	changed          []change     // what the command that has the lock has changed
+	changes          atomic.Int64 // since the last save
+	expired, evicted atomic.Int64 // keys
+	excess           atomic.Int64 // bytes to be freed by evicting keys
+	lazyOnly         atomic.Bool  // the sampler is off
+	frozen           atomic.Int64 // Unix ms until which nothing expires
 
 	notify   func(d *db, class byte, event, key string) // called for what happens to keys
 	onUnlock func()                                     // called at the end of writing
@@ -654,6 +652,7 @@ type clock struct{ ahead atomic.Int64 } // µs by which it was moved
 
 func (c *clock) at(t time.Time) int64 { return t.UnixMicro() + c.ahead.Load() }
 func (c *clock) millis() int64        { return c.at(time.Now()) / 1000 }
+func (s *store) isFrozen() bool       { return time.Now().UnixMilli() < s.frozen.Load() }
 
 // unlock ends writing: it serves who waits, and tells who wants to know.
 func (s *store) unlock() {
@@ -662,8 +661,6 @@ func (s *store) unlock() {
 	s.onUnlock()
 	s.changed = either(cap(s.changed) > 1<<10, nil, s.changed[:0])
 }
-
-func (s *store) isFrozen() bool { return time.Now().UnixMilli() < s.frozen.Load() }
 
 // find returns the item of a key that is alive, else nil.
 func (d *db) find(key string, now int64) *item {
@@ -851,8 +848,7 @@ func (s *store) sample() {
 func (d *db) sampleOnce(s *store) (again bool) {
 	s.Lock()
 	defer s.unlock()
-	now, dead, ttl := s.clock.millis(), 0, int64(0)
-	looks := min(samplerKeys, d.mortal.n)
+	now, dead, ttl, looks := s.clock.millis(), 0, int64(0), min(samplerKeys, d.mortal.n)
 	for range looks {
 		key := d.mortal.random()
 		if it := d.keys.get(key); it.dead(now) {
@@ -866,10 +862,8 @@ func (d *db) sampleOnce(s *store) (again bool) {
 	return dead > looks/10
 }
 
-// expire removes a key whose time has come.
+// lose removes a key that no command removes, and expire one whose time has come.
 func (s *store) expire(d *db, key string) { s.lose(d, key, &s.expired, 'x', "expired") }
-
-// lose removes a key that no command removes.
 func (s *store) lose(d *db, key string, count *atomic.Int64, class byte, event string) {
 	d.remove(key)
 	s.touched(d, key, nil)
