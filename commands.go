@@ -2300,27 +2300,25 @@ func cmdXAdd(w *writer, r *request) {
 		id = toStreamID(either(counts, ms+"-0", text), "0")
 		failIf(!counts && id == firstStreamID, "ERR The ID specified in XADD must be greater than 0-0")
 	}
-	entry := append([]string{id}, r.pairs()...)
+	fields := r.pairs()
 	if noCreate && r.find(key) == nil {
 		w.null()
 		return
 	}
 	s := edit[stream](r, key)
-	last := cmp.Or(s.last, firstStreamID)
-	failIf(last == lastStreamID,
-		"ERR The stream has exhausted the last possible ID, unable to add more items")
-	a, b := streamNumbers(last)
-	if text == "*" && id <= last || counts && id[:8] == last[:8] && b < math.MaxUint64 {
-		entry[0] = streamID(a+uint64(oneIf(b == math.MaxUint64)), b+1)
+	top := cmp.Or(s.last, firstStreamID)
+	failIf(top == lastStreamID, "ERR The stream has exhausted the last possible ID, unable to add more items")
+	a, b := streamNumbers(top)
+	if text == "*" && id <= top || counts && id[:8] == top[:8] && b < math.MaxUint64 {
+		id = streamID(a+uint64(oneIf(b == math.MaxUint64)), b+1)
 	}
-	failIf(entry[0] <= last,
-		"ERR The ID specified in XADD is equal or smaller than the target stream top item")
-	s.add(entry)
+	failIf(id <= top, "ERR The ID specified in XADD is equal or smaller than the target stream top item")
+	s.add(append(streamEntry{id}, fields...))
 	r.changed(key, "xadd", 1)
 	if trim(s) > 0 {
 		r.notify(r.db, key, "xtrim")
 	}
-	w.bulk(formatStreamID(entry[0]))
+	w.bulk(formatStreamID(id))
 }
 
 func cmdXTrim(w *writer, r *request) {
