@@ -548,11 +548,10 @@ func (it *item) string() string { return it.slice(0, it.length()) }
 
 // stringOrNil returns the string, only to be read at once, or nil when there is none.
 func (it *item) stringOrNil() *string {
-	switch {
-	case it == nil || it.object != nil && it.typeName() != "string":
-		return nil
-	case it.object == nil:
+	if it != nil && it.object == nil {
 		return &it.text
+	} else if it.typeName() != "string" {
+		return nil
 	}
 	s := it.string()
 	return &s
