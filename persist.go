@@ -150,7 +150,7 @@ func (s *server) saveNow() error {
 	})
 	b.Write(binary.LittleEndian.AppendUint64(nil, n))
 	b.Write(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b.Bytes(), crcTable)))
-	path := s.dumpPath()
+	path := s.config.dumpPath()
 	if err == nil {
 		err = writeFile(path, b.Bytes())
 	}
@@ -166,9 +166,7 @@ func (s *server) saveNow() error {
 	return nil
 }
 
-func (s *server) dumpPath() string {
-	return filepath.Join(s.config.get("dir"), s.config.get("dbfilename"))
-}
+func (c *config) dumpPath() string { return filepath.Join(c.get("dir"), c.get("dbfilename")) }
 
 // writeFile puts b under path by way of a temporary file, so that a crash leaves the old file or the new one.
 func writeFile(path string, b []byte) error {
@@ -195,7 +193,7 @@ func writeFile(path string, b []byte) error {
 
 // load reads the dump, if there is one, and counts the keys. A file that does not verify is left as it is.
 func (s *server) load(into *store) (keys int, err error) {
-	path := s.dumpPath()
+	path := s.config.dumpPath()
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil
