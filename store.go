@@ -777,17 +777,16 @@ func (s *store) replace(d, other *db, now int64) {
 // A waiter is a client that a blocking command has parked. It changes only under the store's lock.
 type waiter struct {
 	context.Context // which ends with the waiting
-	end             func()
 	db              *db
 	keys            []string
 	run             func(key string) (served bool) // tries again, now that key was filled
-	wake            func()                         // is called when it waits no more
+	wake            func()                         // ends the waiting, and tells the client
 }
 
 // wait puts a client at the end of the queue of each key. A timeout of 0 is 292 years.
 func (d *db) wait(keys []string, timeout time.Duration, run func(key string) bool, wake func()) *waiter {
-	w := &waiter{db: d, keys: slices.Compact(slices.Sorted(slices.Values(keys))), run: run, wake: wake}
-	w.Context, w.end = context.WithTimeout(context.Background(), cmp.Or(timeout, math.MaxInt64))
+	ctx, end := context.WithTimeout(context.Background(), cmp.Or(timeout, math.MaxInt64))
+	w := &waiter{ctx, d, slices.Compact(slices.Sorted(slices.Values(keys))), run, func() { end(); wake() }}
 	for _, key := range w.keys {
 		d.waiting[key] = append(d.waiting[key], w)
 	}
@@ -801,7 +800,6 @@ func (w *waiter) leave() {
 			delete(w.db.waiting, key)
 		}
 	}
-	w.end()
 	w.wake()
 }
 
