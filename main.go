@@ -359,8 +359,9 @@ func (s *server) cron() {
 	}
 }
 
-// relieve keeps to maxmemory. Go tells what is used when it collects garbage, and must a quarter above that.
-// What is too much is evicted, and some more, also by each command that needs memory: none fills up faster.
+// relieve keeps to maxmemory. What is used is known when Go has collected garbage: near the limit it must, for
+// each quarter of it that was allocated. What is too much is evicted then, and a little more, also by each
+// command that needs memory before it runs: so clients cannot fill up faster.
 func (s *server) relieve() {
 	limit := s.config.int("maxmemory")
 	used, _, _ := memory()
@@ -612,7 +613,9 @@ func (c *conn) dispatch(words []string) {
 		}
 	case c.queueing() && cmd.flags&unqueued == 0:
 		next := request{conn: c, cmd: cmd, words: slices.Clone(words), nested: true}
-		c.setShared(func() { c.queue = append(c.queue, next) })
+		if c.aborted == "" { // else it will not run
+			c.setShared(func() { c.queue = append(c.queue, next) })
+		}
 		c.out.simple("QUEUED")
 	default:
 		c.req.cmd, c.req.words = cmd, words
@@ -638,6 +641,7 @@ func (c *conn) will(cmd *command, flag flags) bool {
 
 // mayRun returns why the command must not run now, as Redis words it.
 func (c *conn) mayRun(cmd *command) replyError {
+	queued := c.queueing() && !slices.Contains([]string{"exec", "discard", "quit", "reset"}, cmd.name)
 	switch config := c.server.config; {
 	case c.in.guest && cmd.flags&noAuth == 0:
 		return "NOAUTH Authentication required."
@@ -646,7 +650,7 @@ func (c *conn) mayRun(cmd *command) replyError {
 	case c.speaking == 2 && c.subscriptions() > 0 && cmd.flags&besides == 0:
 		return errorf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "+
 			"are allowed in this context", cmd.name)
-	case c.store.excess.Load() > 0 && (c.will(cmd, denyoom) || c.queueing() && cmd.flags&unqueued == 0) &&
+	case c.store.excess.Load() > 0 && (queued || c.will(cmd, denyoom)) && // the queue takes memory, too
 		!c.store.evict(config.get("maxmemory-policy")):
 		return "OOM command not allowed when used memory > 'maxmemory'."
 	case c.server.saver.failing.Load() && (c.will(cmd, write) || cmd.name == "ping") &&
