@@ -1137,7 +1137,11 @@ func cmdScan(w *writer, r *request) {
 			found = append(found, key)
 		}
 	})
-	w.any(either[any](r.cmd.name == "keys", found, []any{strconv.FormatUint(cursor, 10), found}))
+	if r.cmd.name != "keys" {
+		w.array(2)
+		w.bulk(strconv.FormatUint(cursor, 10))
+	}
+	w.bulks(found)
 }
 
 // cmdObject is OBJECT, DEBUG OBJECT and MEMORY USAGE, which tell how a value is kept.
@@ -1620,8 +1624,10 @@ func pop[T any, P pointer[T]](w *writer, r *request) {
 		w.rows(either(counts, count, 2*count), counts)
 	case kind == "set" && counts:
 		w.set(count)
+	case c.len() == 0 && counts:
+		w.nullArray()
 	case c.len() == 0:
-		either(counts, w.nullArray, w.null)()
+		w.null()
 	case counts:
 		w.array(count)
 	}
@@ -2055,14 +2061,18 @@ func (r *request) sortedOperands() []operand {
 }
 
 func cmdInterCard(w *writer, r *request) {
-	limit, keys, operands := 0, []string(nil), []operand(nil)
+	var keys []string
+	var operands []operand
 	if r.cmd.name == "sintercard" {
 		keys = r.keysAfterCount("ERR Number of keys can't be greater than number of args")
 	} else {
 		operands = r.sortedOperands()
 	}
+	limit := 0
 	r.options("LIMIT", func() { limit = r.atLeast(0, "ERR LIMIT can't be negative") })
-	operands = append(operands, r.operands(keys, false)...) // SINTERCARD looks at them last
+	if keys != nil { // it looks at them last
+		operands = r.operands(keys, false)
+	}
 	w.int(intersection.combine(operands, sum, limit).n)
 }
 
@@ -2480,7 +2490,7 @@ func cmdMulti(r *request) {
 
 // discard ends a transaction, and forgets what it waited for and watched.
 func (r *request) discard() {
-	r.aborted = ""
+	r.aborted = false
 	r.watcher.unwatch()
 	r.setShared(func() { r.queue = nil })
 }
@@ -2491,17 +2501,17 @@ func cmdDiscard(r *request) {
 }
 
 func cmdExec(w *writer, r *request) {
-	failIf(!r.queueing() && r.aborted == "", "ERR EXEC without MULTI")
-	queue, aborted, intact := r.queue, r.aborted, r.watcher.intact(r.now)
+	failIf(!r.queueing(), "ERR EXEC without MULTI")
+	queue, aborted, intact := r.queue[1:], r.aborted, r.watcher.intact(r.now)
 	r.discard()
-	failIf(aborted != "", "EXECABORT Transaction discarded because of%s", aborted)
+	failIf(aborted, "EXECABORT Transaction discarded because of previous errors.")
 	if !intact {
 		w.nullArray()
 		return
 	}
-	w.array(len(queue) - 1)
-	for i := range queue[1:] {
-		queue[1+i].call(w)
+	w.array(len(queue))
+	for i := range queue {
+		queue[i].call(w)
 	}
 }
 
@@ -2710,7 +2720,7 @@ func (r *request) info() fields {
 	for _, c := range s.clients {
 		blocked += oneIf(c.blocked.Load())
 	}
-	_, heap, held := memory()
+	_, heap, _, held := memory()
 	return fields{
 		"Server", fields{"redis_version", redisVersion, "redis_lite_version", liteVersion, "redis_mode",
 			"standalone", "os", runtime.GOOS, "arch_bits", strconv.IntSize, "go_version", runtime.Version(),

@@ -157,14 +157,14 @@ func fileName(v string) (kept, complaint string) {
 	return v, either(v != "" && v == filepath.Base(v), "", "dbfilename can't be a path, just a filename")
 }
 
-// memorySize reads bytes, or a number of k, kb, m, mb, g or gb: 1mb is 1024 kb, and 1m is 1000 k.
+// memorySize reads bytes, or a number of k, kb, m, mb, g or gb: 1mb is 1024 kb, and 1m is 1000 k. None is 0.
 func memorySize(v string) (kept, complaint string) {
 	digits := strings.TrimRight(v, "bkmgBKMG")
-	n, ok := parseInt(digits)
-	unit := map[string]int64{"": 1, "b": 1, "k": 1e3, "kb": 1 << 10, "m": 1e6, "mb": 1 << 20,
+	n, err := strconv.ParseUint(cmp.Or(digits, "0"), 10, 63)
+	unit := map[string]uint64{"": 1, "b": 1, "k": 1e3, "kb": 1 << 10, "m": 1e6, "mb": 1 << 20,
 		"g": 1e9, "gb": 1 << 30}[strings.ToLower(v[len(digits):])]
-	bad := !ok || n < 0 || unit == 0 || n > math.MaxInt64/max(unit, 1)
-	return strconv.FormatInt(n*unit, 10), either(bad, "argument must be a memory value", "")
+	bad := err != nil || unit == 0 || n > math.MaxInt64/max(unit, 1)
+	return strconv.FormatUint(n*unit, 10), either(bad, "argument must be a memory value", "")
 }
 
 // savePoints reads pairs: after so many seconds, at least 1, if there were so many changes.
@@ -251,12 +251,12 @@ type server struct {
 	started  time.Time
 	done     chan struct{} // closed when the shutdown is complete
 	stopping atomic.Bool
-	awake    atomic.Int32 // connections that do not wait for their client
+	awake    atomic.Int32 // connections that are not in Read
 
 	hits, misses, accepted, refused atomic.Int64
 	clientIDs, slowIDs              atomic.Int64        // how many were given out
 	interested                      [kinds]atomic.Int32 // how many there are of each kind
-	excess                          atomic.Int64        // bytes over maxmemory when that was measured
+	measured, gone                  atomic.Int64        // bytes used when it was measured, and keys that went
 	allStop                         atomic.Bool         // a pause goes for all commands, not only for writes
 	acting                          *conn               // whose command has the store's lock
 
@@ -359,31 +359,39 @@ func (s *server) cron() {
 	}
 }
 
-// relieve keeps to maxmemory. What is used is known when Go has collected garbage: near the limit it must, for
-// each quarter of it that was allocated. What is too much is evicted then, and a little more, also by each
-// command that needs memory before it runs: so clients cannot fill up faster.
+// relieve keeps to maxmemory. Only a collection of garbage tells what is used; the limit given to Go has it
+// collect whenever about a quarter of maxmemory was allocated. What is too much is then evicted, and a
+// sixteenth more, here and by each command that needs memory before it runs.
 func (s *server) relieve() {
-	limit := s.config.int("maxmemory")
-	used, _, _ := memory()
-	excess := either(limit > 0 && used > limit, used-limit+limit/16, 0)
-	debug.SetMemoryLimit(either(limit > 0, max(limit, used)+limit/4+16<<20, memoryLimit))
-	if s.excess.Swap(excess) != excess { // else it was dealt with
-		s.store.excess.Store(excess)
+	limit := min(s.config.int("maxmemory"), 1<<60)
+	used, _, other, _ := memory()
+	if s.measured.Swap(used) != used { // what was evicted before is no longer in it
+		s.store.freed.Store(0)
 	}
-	for s.store.excess.Load() > 0 && s.store.evict(s.config.get("maxmemory-policy")) {
+	over := used - s.store.freed.Load() - limit
+	s.store.excess.Store(either(limit > 0 && over > 0, over+limit/16, 0))
+	debug.SetMemoryLimit(either(limit > 0, max(limit, used)+limit/4+other, memoryLimit))
+	for s.store.excess.Load() > 0 && !s.store.isFrozen() && s.store.evict(s.config.get("maxmemory-policy")) {
 		runtime.Gosched()
+	}
+	gone := s.store.changes.Load() + s.store.expired.Load()
+	if s.store.excess.Load() > 0 && s.gone.Swap(gone) != gone { // commands are refused until this shows
+		go runtime.GC()
 	}
 }
 
 var memoryLimit = debug.SetMemoryLimit(-1) // that GOMEMLIMIT asked for
 
-// memory tells the bytes in use when garbage was last collected, those in use or garbage now, and those held.
-func memory() (used, heap, held int64) {
+// memory tells the bytes of the heap in use when garbage was last collected, those in use or garbage
+// now, others that are not free, such as stacks, and all that the process holds.
+func memory() (used, heap, other, held int64) {
 	m := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
-		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(m)
 	bytes := func(i int) int64 { return int64(m[i].Value.Uint64()) }
-	return cmp.Or(bytes(0), bytes(1)), bytes(1), bytes(2) - bytes(3) // at first nothing was collected yet
+	heap, held = bytes(1), bytes(3)-bytes(4)
+	return cmp.Or(bytes(0), heap), heap, held - heap - bytes(2), held // at first nothing was collected yet
 }
 
 // dropIdle disconnects clients that said nothing for so many ms, but not those that wait for something.
@@ -447,8 +455,8 @@ type conn struct {
 	closing bool // to be closed when the replies are sent
 	muted   int  // how many more commands get no reply, as CLIENT REPLY asked
 	watcher watcher
-	caching bool   // CLIENT CACHING makes an exception for the next command or transaction
-	aborted string // why EXEC will fail: a command between MULTI and EXEC was refused, or EXEC is
+	caching bool // CLIENT CACHING makes an exception for the next command or transaction
+	aborted bool // a command between MULTI and EXEC was refused
 
 	waiter  *waiter       // while a command blocks
 	none    func(*writer) // what it answers when it was in vain; nil once it was served
@@ -547,7 +555,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	runtime.Gosched() // meanwhile more may arrive, which saves the read that finds nothing
 	c.server.awake.Add(-1)
 	n, err := c.Conn.Read(p)
-	if c.server.awake.Add(1) == 1 { // Go wakes who heard something at the same time last first: let them pass
+	if c.server.awake.Add(1) == 1 { // of several that hear something at once Go wakes the first one last
 		runtime.Gosched()
 	}
 	c.active.Store(c.store.clock.millis())
@@ -598,8 +606,12 @@ func (c *conn) dispatch(words []string) {
 	if refusal == "" && c.store.frozen.Load() != 0 {
 		c.waitOut(cmd)
 	}
-	if refusal != "" && cmd != nil && cmd.name == "exec" { // it ends the transaction even so
-		c.aborted, refusal = ": "+strings.TrimPrefix(string(refusal), "ERR "), ""
+	if refusal != "" && cmd != nil && cmd.name == "exec" { // the transaction ends even so
+		c.store.Lock()
+		c.req.discard()
+		c.store.Unlock()
+		reason := strings.TrimPrefix(string(refusal), "ERR ")
+		refusal = errorf("EXECABORT Transaction discarded because of: %s", reason)
 	}
 	mark := len(c.out.buf)
 	switch {
@@ -607,13 +619,13 @@ func (c *conn) dispatch(words []string) {
 		c.closing = true // HTTP: maybe a web page makes a browser attack
 	case refusal != "":
 		c.out.err(string(refusal))
-		c.aborted = either(c.queueing(), " previous errors.", "")
+		c.aborted = c.queueing()
 		if cmd != nil {
 			cmd.turns.Add(1)
 		}
 	case c.queueing() && cmd.flags&unqueued == 0:
 		next := request{conn: c, cmd: cmd, words: slices.Clone(words), nested: true}
-		if c.aborted == "" { // else it will not run
+		if !c.aborted { // else it will not run
 			c.setShared(func() { c.queue = append(c.queue, next) })
 		}
 		c.out.simple("QUEUED")
@@ -647,15 +659,15 @@ func (c *conn) mayRun(cmd *command) replyError {
 		return "NOAUTH Authentication required."
 	case c.queueing() && cmd.flags&noMulti != 0:
 		return "ERR Command not allowed inside a transaction"
-	case c.speaking == 2 && c.subscriptions() > 0 && cmd.flags&besides == 0:
-		return errorf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "+
-			"are allowed in this context", cmd.name)
 	case c.store.excess.Load() > 0 && (queued || c.will(cmd, denyoom)) && // the queue takes memory, too
 		!c.store.evict(config.get("maxmemory-policy")):
 		return "OOM command not allowed when used memory > 'maxmemory'."
 	case c.server.saver.failing.Load() && (c.will(cmd, write) || cmd.name == "ping") &&
 		config.get("save") != "" && config.get("stop-writes-on-bgsave-error") == "yes":
 		return errSaveFailed
+	case c.speaking == 2 && c.subscriptions() > 0 && cmd.flags&besides == 0:
+		return errorf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "+
+			"are allowed in this context", cmd.name)
 	case cmd.flags&debugging != 0:
 		who, local := config.get("enable-debug-command"), c.RemoteAddr().(*net.TCPAddr).IP.IsLoopback()
 		return either(who == "no" || who == "local" && !local, errNoDebug, "")
@@ -1230,7 +1242,8 @@ func (s *server) announce() {
 	s.acting = nil
 }
 
-// invalidate tells those who have read a key, once until they read it again; when all keys are gone, all.
+// invalidate tells the clients that have read a key, who must read it again to hear of its next change; when
+// all keys are gone it tells all.
 func (s *server) invalidate(ch change) {
 	for c := range s.topics[either(ch.db == nil, trackers, tracked)][ch.key] {
 		if ch.db == nil {

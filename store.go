@@ -628,7 +628,7 @@ type store struct {
 	changed          []change     // what the command that has the lock has changed
 	changes          atomic.Int64 // since the last save
 	expired, evicted atomic.Int64 // keys
-	excess           atomic.Int64 // bytes to be freed by evicting keys
+	excess, freed    atomic.Int64 // bytes to be freed by evicting keys, and those that were
 	lazyOnly         atomic.Bool  // the sampler is off
 	frozen           atomic.Int64 // Unix ms until which nothing expires
 
@@ -823,8 +823,6 @@ func (s *store) serve() {
 // The sampler's measure: ten rounds a second, of looks at 100 random keys that have a deadline. A round goes
 // on, after a pause for the clients, while more than a tenth of them were dead and there is time left.
 const (
-	evictKeys    = 10  // at once
-	entryBytes   = 120 // that a key takes beside what it and its value say
 	samplerPause = 100 * time.Millisecond
 	samplerTime  = 75 * time.Millisecond
 	samplerYield = 100 * time.Microsecond
@@ -859,26 +857,36 @@ func (d *db) sampleOnce(s *store) (again bool) {
 	return dead > looks/10
 }
 
-// lose removes a key that no command removes, and expire one whose time has come.
-func (s *store) expire(d *db, key string) { s.lose(d, key, &s.expired, 'x', "expired") }
-func (s *store) lose(d *db, key string, count *atomic.Int64, class byte, event string) {
+// drop removes a key that no command removes, and expire does so when its time has come.
+func (s *store) expire(d *db, key string) { s.drop(d, key, &s.expired, 'x', "expired") }
+func (s *store) drop(d *db, key string, count *atomic.Int64, class byte, event string) {
 	d.remove(key)
 	s.touched(d, key, nil)
 	count.Add(1)
 	s.notify(d, class, event, key)
 }
 
-// evict removes a few keys while memory is short, and tells whether there were any to remove.
+const (
+	evictKeys  = 10  // at most, while the lock is held
+	entryBytes = 120 // that a key takes beside what it and its value say
+)
+
+// evict removes a few keys while memory is short, and tells whether commands may take more.
 func (s *store) evict(policy string) (done bool) {
 	s.Lock()
 	defer s.unlock()
 	for range evictKeys {
+		if s.excess.Load() <= 0 || s.isFrozen() {
+			return true
+		}
 		d, key := s.victim(policy)
 		if d == nil {
-			return s.excess.Load() <= 0
+			return false
 		}
-		s.excess.Add(-int64(len(key) + d.keys.get(key).size() + entryBytes))
-		s.lose(d, key, &s.evicted, 'e', "evicted")
+		bytes := int64(len(key) + d.keys.get(key).size() + entryBytes)
+		s.excess.Add(-bytes)
+		s.freed.Add(bytes)
+		s.drop(d, key, &s.evicted, 'e', "evicted")
 	}
 	return true
 }

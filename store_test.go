@@ -16,6 +16,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -665,7 +666,7 @@ func TestEviction(t *testing.T) {
 // A cache that is filled with far more than it may hold stays near its limit, and no write is refused.
 func TestMaxMemory(t *testing.T) {
 	s := testServer(t, "maxmemory-policy", "allkeys-lru")
-	used := func() int64 { runtime.GC(); used, _, _ := memory(); return used }
+	used := func() int64 { runtime.GC(); used, _, _, _ := memory(); return used }
 	limit := used() + 8<<20
 	s.config.set("maxmemory", strconv.FormatInt(limit, 10))
 	c := connect(t, s)
@@ -681,8 +682,60 @@ func TestMaxMemory(t *testing.T) {
 	if got := used(); got > limit+4<<20 {
 		t.Errorf("%d bytes in use where %d are allowed", got, limit)
 	}
+	s.store.RLock()
+	defer s.store.RUnlock()
 	if n := s.store.dbs[0].keys.n; n < 400 {
 		t.Errorf("only %d keys are left", n)
+	}
+}
+
+// No more goes than is needed, and nothing while clients are paused.
+func TestEvictionStops(t *testing.T) {
+	s := testStore(50)
+	s.excess.Store(2 * entryBytes)
+	if !s.evict("allkeys-random") || s.evicted.Load() != 2 || s.excess.Load() > 0 {
+		t.Errorf("%d keys were evicted, %d bytes too many are left", s.evicted.Load(), s.excess.Load())
+	}
+	s.excess.Store(math.MaxInt32)
+	s.frozen.Store(math.MaxInt64)
+	if !s.evict("allkeys-random") || s.evicted.Load() != 2 {
+		t.Errorf("a pause does not keep keys from being evicted")
+	}
+}
+
+// Where nothing is evicted, clients that are refused may delete, and be taken seriously soon after.
+func TestMemoryIsFreed(t *testing.T) {
+	s := testServer(t)
+	defer debug.SetMemoryLimit(memoryLimit)
+	c := connect(t, s)
+	s.store.Lock()
+	s.store.dbs[0].put("large", item{text: xs(32 << 20)})
+	s.store.Unlock()
+	runtime.GC()
+	s.config.set("maxmemory", "20000000")
+	s.relieve()
+	c.send(encode("SET", "a", "1") + encode("DEL", "large"))
+	c.gets("-OOM command not allowed when used memory > 'maxmemory'.\r\n:1\r\n")
+	waitFor(t, "bytes too many", func() int { return int(s.store.excess.Load()) }, 0)
+}
+
+// Two limits in a row evict no more than the second asks for.
+func TestMaxMemoryTwice(t *testing.T) {
+	s := testServer(t, "maxmemory-policy", "allkeys-random")
+	defer debug.SetMemoryLimit(memoryLimit)
+	s.store.Lock()
+	for i := range 100 {
+		s.store.dbs[0].put(strconv.Itoa(i), item{text: xs(1 << 20)})
+	}
+	s.store.Unlock()
+	runtime.GC()
+	used, _, _, _ := memory()
+	for _, less := range []int64{20 << 20, 15 << 20} {
+		s.config.set("maxmemory", strconv.FormatInt(used-less, 10))
+		s.relieve()
+	}
+	if n := s.store.evicted.Load(); n < 20 || n > 30 {
+		t.Errorf("%d MB were evicted where 20 and a sixteenth of the limit are asked for", n)
 	}
 }
 
