@@ -191,15 +191,11 @@ type chunked[E any] struct {
 	n      int
 }
 
+const front, back end = 0, 1
 const chunkSize = 256 // elements at which a chunk is split
 
-// end is one of the two ends, as a share of the length.
-type end int
-
-const front, back end = 0, 1
-
-// A spot is where an element stands, or would: in which chunk, and how many stand before it there.
-type spot struct{ k, at int }
+type end int                  // one of the two, as a share of the length
+type spot struct{ k, at int } // where an element stands, or would: its chunk, and how many precede it there
 
 func (s *chunked[E]) len() int            { return s.n }
 func (s *chunked[E]) clone() container    { return &chunked[E]{clonePages(s.chunks), s.n} }
@@ -222,8 +218,7 @@ func (s *chunked[E]) place(i int) spot {
 	return spot{k, i + len(s.chunks[k])}
 }
 
-// A border is true for the elements that lie before some place in an order.
-type border[E any] func(e *E) bool
+type border[E any] func(e *E) bool // true for the elements that lie before some place in an order
 
 // search returns the spot of the first element that is not before a border.
 func (s *chunked[E]) search(before border[E]) spot {
@@ -375,8 +370,7 @@ type stream struct {
 	added int // entries, also those that went
 }
 
-// A streamEntry is an id, and then field, value, field, value.
-type streamEntry = []string
+type streamEntry = []string // an id, and then field, value, field, value
 
 // streamID makes an id of two numbers: mostly Unix ms, and one within that. Ids compare as strings do.
 func streamID(ms, seq uint64) string {
@@ -409,8 +403,7 @@ func (s *stream) clone() container {
 
 // --- set algebra -------------------------------------------------------------
 
-// An operation goes by its name in those of commands.
-type operation string
+type operation string // its name, as it is in those of commands
 
 const union, intersection, difference operation = "union", "inter", "diff"
 
@@ -1000,8 +993,7 @@ func positions(l *list, s string, rank int64, limit, most int) (found []int) {
 	return found
 }
 
-// commonRun is a piece of a common subsequence that stands in both strings in one run.
-type commonRun struct{ a, b, size int }
+type commonRun struct{ a, b, size int } // a piece of a common subsequence that is in both strings in one run
 
 // longestCommonSubsequence takes time and memory in the product of both lengths; the last run comes first.
 func longestCommonSubsequence(a, b string) (common string, runs []commonRun) {
