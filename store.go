@@ -324,8 +324,6 @@ func (e scored) before(other *scored) bool {
 	return other.score < e.score || other.score == e.score && other.member < e.member
 }
 
-func (z *zset) len() int { return z.order.n }
-
 // add gives a member a score, and tells whether the member is new.
 func (z *zset) add(member string, score float64) bool {
 	score += 0 // which makes 0 of -0
@@ -357,6 +355,7 @@ func (z *zset) cut(i, j int, reverse bool) (entries []scored) {
 	return entries
 }
 
+func (z *zset) len() int { return z.order.n }
 func (z *zset) clone() container {
 	return &zset{*z.scores.clone().(*dict[float64]), *z.order.clone().(*chunked[scored])}
 }
@@ -416,8 +415,7 @@ type operand struct {
 // orZero makes 0 of infinity minus or times what has no sum or product with it.
 func orZero(f float64) float64 { return either(math.IsNaN(f), 0, f) }
 
-// An aggregate makes one score of two. When b is no number it is a, unlike with min and max.
-type aggregate func(a, b float64) float64
+type aggregate func(a, b float64) float64 // makes one score of two: a when b is no number, unlike min and max
 
 func sum(a, b float64) float64     { return orZero(a + b) }
 func lesser(a, b float64) float64  { return either(b < a, b, a) }
@@ -904,14 +902,13 @@ func (s *store) victim(policy string) (from *db, victim string) {
 
 // --- algorithms --------------------------------------------------------------
 
+func oneIf(so bool) int { return either(so, 1, 0) }
 func either[T any](so bool, a, b T) T {
 	if so {
 		return a
 	}
 	return b
 }
-
-func oneIf(so bool) int { return either(so, 1, 0) }
 
 // match tells whether s matches a pattern as KEYS has it: * ? [a-z] [^a] and \ before a byte that means
 // itself. It looks back to the last * only, so that no pattern takes more than len(pattern) * len(s) steps.
