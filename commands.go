@@ -1746,8 +1746,6 @@ func cmdLMove(w *writer, r *request) {
 	})
 }
 
-func cmdLIndex(w *writer, r *request) { w.maybe(r.element(read[list](r, r.next()))) }
-
 // element reads an index, and returns the element there in place; nil when there is none.
 func (r *request) element(l *list) *string {
 	if l.n == 0 { // then the index may be anything
@@ -1760,6 +1758,7 @@ func (r *request) element(l *list) *string {
 	return nil
 }
 
+func cmdLIndex(w *writer, r *request) { w.maybe(r.element(read[list](r, r.next()))) }
 func cmdLSet(r *request) {
 	key := r.next()
 	l := read[list](r, key)
@@ -2746,8 +2745,7 @@ func (r *request) info() fields {
 			"tracking_total_prefixes", len(s.topics[prefixes])},
 		"Replication", fields{"role", "master", "connected_slaves", 0, "master_repl_offset", 0},
 		"Cluster", fields{"cluster_enabled", 0},
-		"Keyspace", keyspace,
-		"Commandstats", stats,
+		"Keyspace", keyspace, "Commandstats", stats,
 	}
 }
 
