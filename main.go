@@ -521,19 +521,28 @@ func (c *conn) serve() {
 	}
 }
 
-// lookAhead looks at the strings of a pipeline, so that its commands find them in the processor's cache:
-// memory, which a GET mostly waits for, works on many looks at a time. Without a sum Go would not look.
+// lookAhead looks at the strings and members of a pipeline, so that its commands find them in the processor's
+// cache: memory, which a GET mostly waits for, works on many looks at a time. Without a sum Go would not look.
 func (c *conn) lookAhead(batch [][]string) (sum byte) {
-	if len(batch) == 1 && len(batch[0]) < 4 {
+	if len(batch) == 1 && len(batch[0]) < 5 {
 		return 0
 	}
 	c.store.RLock()
 	defer c.store.RUnlock()
 	keys, items := make([]string, 0, batchMax), make([]*item, 0, batchMax)
+	members := make([]entry[map[string]int32], 0, batchMax) // also fields, each with the index it may be in
 	for _, words := range batch {
-		if cmd := named(words[0]); cmd != nil && cmd.group.name == "string" {
+		switch cmd := named(words[0]); {
+		case cmd == nil:
+		case cmd.group.name == "string":
 			keys = cmd.keys.appendTo(keys, words)
+		case len(batch) > 1 && len(words) > 2 && cmd.keys.last == 1:
+			name := words[either(cmd.group.name == "sorted-set", len(words)-1, 2)]
+			members = append(members, entry[map[string]int32]{name, c.db.keys.get(words[1]).index()})
 		}
+	}
+	for _, m := range members {
+		sum += byte(m.value[m.key])
 	}
 	for _, key := range keys { // a loop so short that the processor begins the next look before one ends
 		items = append(items, c.db.keys.get(key))

@@ -548,6 +548,19 @@ func (it *item) stringOrNil() *string {
 	return &s
 }
 
+// index is that of a hash, set or sorted set, if it has one.
+func (it *item) index() map[string]int32 {
+	switch o := cmp.Or(it, new(item)).object.(type) {
+	case *hash:
+		return o.index
+	case *set:
+		return o.index
+	case *zset:
+		return o.scores.index
+	}
+	return nil
+}
+
 // bits returns n <= 64 bits of a string from bit i on; bits behind its end are 0.
 func (it *item) bits(i int64, n int) uint64 {
 	var window [9]byte // that they are in, whatever bit of the first they begin at
