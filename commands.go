@@ -1975,7 +1975,6 @@ func cmdSAdd(w *writer, r *request) {
 }
 
 func cmdSMembers(w *writer, r *request) { members(w, read[set](r, r.next())) }
-
 func members(w *writer, s *set) {
 	w.set(s.n)
 	for m := range s.all {
@@ -2514,6 +2513,7 @@ func cmdExec(w *writer, r *request) {
 	}
 }
 
+func cmdUnwatch(r *request) { r.watcher.unwatch() }
 func cmdWatch(r *request) {
 	failIf(r.queueing(), "ERR WATCH inside MULTI is not allowed")
 	for _, key := range r.rest() {
@@ -2521,8 +2521,6 @@ func cmdWatch(r *request) {
 		r.db.watch(&r.watcher, key)
 	}
 }
-
-func cmdUnwatch(r *request) { r.watcher.unwatch() }
 
 // --- server ------------------------------------------------------------------
 
@@ -2670,7 +2668,6 @@ func (r *request) logSlow(took int64) {
 
 func cmdSlowlogReset(r *request)          { r.setShared(func() { r.server.slowlog = nil }) }
 func cmdSlowlogLen(w *writer, r *request) { r.setShared(func() { w.int(len(r.server.slowlog)) }) }
-
 func cmdSlowlogGet(w *writer, r *request) {
 	count := 10
 	if failIf(r.left() > 1, errTryHelp, r.words[1], strings.ToUpper(r.words[0])); r.more() {
