@@ -799,9 +799,8 @@ var (
 	exchange = regexp.MustCompile(`^(\w*)(?:(>>?)\s*(.*?))?(?:\s*<(~?)\s+(.*))?$`)
 	escapes  = strings.NewReplacer(`\\`, `\\`, `\"`, `\"`, `\|`, `\x7c`, `\?`, `?`, `|`, `\r\n`, `"`, `\"`)
 	wildcard = regexp.MustCompile(`(^|\|)([-+:$*_#,(=%~>]?)\?`)
+	patience = 5 * time.Second // for a reply, and for a command to block
 )
-
-const patience = 5 * time.Second // for a reply, and for a command to block
 
 // A player holds conversations with the server at addr.
 type player struct {
