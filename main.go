@@ -199,14 +199,13 @@ type config struct {
 	slow   atomic.Int64           // slowlog-log-slower-than, in µs
 }
 
-// get returns the value of a setting, and int the number that it is.
+// int returns the number that a setting is, and get its value.
+func (c *config) int(name string) int64 { n, _ := parseInt(c.get(name)); return n }
 func (c *config) get(name string) string {
 	v, _ := c.values.Load(name)
 	s, _ := v.(string)
 	return s
 }
-
-func (c *config) int(name string) int64 { n, _ := parseInt(c.get(name)); return n }
 
 func (c *config) set(name, value string) {
 	c.values.Store(name, value)
