@@ -255,7 +255,7 @@ type server struct {
 	hits, misses, accepted, refused atomic.Int64
 	clientIDs, slowIDs              atomic.Int64        // how many were given out
 	interested                      [kinds]atomic.Int32 // how many there are of each kind
-	measured, gone                  atomic.Int64        // bytes used when it was measured, and keys that went
+	measured, gone                  atomic.Int64        // of maxmemory: bytes in use, and what changed by then
 	allStop                         atomic.Bool         // a pause goes for all commands, not only for writes
 	acting                          *conn               // whose command has the store's lock
 
