@@ -752,6 +752,29 @@ func TestServerEndsBrokenConversations(t *testing.T) {
 	c.gets(":0\r\n+PONG\r\n")
 }
 
+// Who speaks first is heard first, also when the server hears both at once. Now
+// and then a system call takes so long that it does not, which proves nothing.
+func TestFirstIsHeardFirst(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that nobody listens until we wait
+	s := testServer(t)
+	first, second := connect(t, s), connect(t, s)
+	const rounds = 100
+	inOrder := 0
+	for i := range rounds {
+		key := strconv.Itoa(i)
+		first.send(encode("SETNX", key, "first"))
+		second.send(encode("SETNX", key, "second"))
+		first.gets(":")
+		answer := make([]byte, len("1\r\n"))
+		io.ReadFull(first, answer)
+		inOrder += oneIf(answer[0] == '1')
+		second.gets(":" + either(answer[0] == '1', "0", "1") + "\r\n")
+	}
+	if inOrder < rounds*3/4 {
+		t.Errorf("only %d of %d times", inOrder, rounds)
+	}
+}
+
 // The last words arrive, though the client sent more than was read.
 func TestLastWords(t *testing.T) {
 	s := testServer(t)
