@@ -255,7 +255,7 @@ type server struct {
 	hits, misses, accepted, refused atomic.Int64
 	clientIDs, slowIDs              atomic.Int64        // how many were given out
 	interested                      [kinds]atomic.Int32 // how many there are of each kind
-	measured, gone                  atomic.Int64        // of maxmemory: bytes in use, and what changed by then
+	measured, gone                  atomic.Int64        // of maxmemory: bytes used, and what changed by then
 	allStop                         atomic.Bool         // a pause goes for all commands, not only for writes
 	acting                          *conn               // whose command has the store's lock
 
@@ -521,7 +521,7 @@ func (c *conn) serve() {
 }
 
 // lookAhead looks at the strings and members of a pipeline, so that its commands find them in the processor's
-// cache: memory, which a GET mostly waits for, works on many looks at a time. Without a sum Go would not look.
+// cache: memory, which a GET mostly waits for, serves many looks at a time. Without a sum Go would not look.
 func (c *conn) lookAhead(batch [][]string) (sum byte) {
 	if len(batch) == 1 && len(batch[0]) < 5 {
 		return 0
@@ -540,10 +540,10 @@ func (c *conn) lookAhead(batch [][]string) (sum byte) {
 			members = append(members, entry[map[string]int32]{name, c.db.keys.get(words[1]).index()})
 		}
 	}
-	for _, m := range members {
+	for _, m := range members { // loops so short that the processor begins the next look before one ends
 		sum += byte(m.value[m.key])
 	}
-	for _, key := range keys { // a loop so short that the processor begins the next look before one ends
+	for _, key := range keys {
 		items = append(items, c.db.keys.get(key))
 	}
 	for _, it := range items {

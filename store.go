@@ -875,8 +875,8 @@ const (
 	entryBytes = 120 // that a key takes beside what it and its value say
 )
 
-// evict removes a few keys while memory is short, and tells whether commands may take more.
-func (s *store) evict(policy string) (done bool) {
+// evict removes a few keys while memory is short, and tells whether there is or will be enough for a command.
+func (s *store) evict(policy string) (enough bool) {
 	s.Lock()
 	defer s.unlock()
 	for range evictKeys {

@@ -1373,7 +1373,7 @@ func TestSaveAndLoad(t *testing.T) {
 		}
 	}
 	s.store.dbs[1].put("long", item{text: xs(pieceBytes + 1)})
-	s.store.dbs[1].put("just not cut", item{text: xs(pieceBytes)})
+	s.store.dbs[1].put("as long as a piece", item{text: xs(pieceBytes)})
 	mustSave(t, s,
 		`SET string text`,
 		`SET empty ""`,
@@ -1419,6 +1419,19 @@ func TestLoadDropsTheDead(t *testing.T) {
 	}
 	if again.store.dbs[0].keys.has("short") || !again.store.dbs[0].keys.has("long") {
 		t.Error("the wrong ones")
+	}
+}
+
+// Dumps of earlier versions hold long strings in several records.
+func TestStringInPieces(t *testing.T) {
+	s := newStore()
+	for _, piece := range []string{"one ", "two ", "three"} {
+		if err := s.restore(record{Key: "k", Kind: "string", Items: []string{piece}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.dbs[0].keys.get("k").string(); got != "one two three" {
+		t.Error(got)
 	}
 }
 
